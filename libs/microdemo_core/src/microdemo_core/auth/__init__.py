@@ -1,0 +1,20 @@
+"""Tokens, principals, guards and passwords."""
+
+from microdemo_core.auth.guards import requires_admin, requires_service, requires_user, requires_user_or_service
+from microdemo_core.auth.middleware import PUBLIC, BearerAuthentication
+from microdemo_core.auth.principal import Principal, Role
+from microdemo_core.auth.tokens import InvalidToken, TokenSigner, TokenVerifier
+
+__all__ = (
+    "PUBLIC",
+    "BearerAuthentication",
+    "InvalidToken",
+    "Principal",
+    "Role",
+    "TokenSigner",
+    "TokenVerifier",
+    "requires_admin",
+    "requires_service",
+    "requires_user",
+    "requires_user_or_service",
+)

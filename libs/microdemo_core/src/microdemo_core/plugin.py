@@ -1,0 +1,144 @@
+"""The kernel as a Litestar plugin: a service names itself and its parts, and the rest comes from here."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.config.app import AppConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.enums import HttpMethod
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.middleware.base import DefineMiddleware
+from litestar.plugins import InitPlugin
+from litestar.routes import HTTPRoute
+
+from microdemo_core.auth.guards import GUARDS
+from microdemo_core.auth.middleware import BearerAuthentication
+from microdemo_core.auth.passwords import Passwords
+from microdemo_core.auth.principal import Principal
+from microdemo_core.auth.tokens import TokenSigner, TokenVerifier
+from microdemo_core.cache import Cache
+from microdemo_core.clients import Peer
+from microdemo_core.db import Database, Migrations, UnitOfWork, create_engine, provide_page
+from microdemo_core.edge import RequestDeadline, RequestEdge
+from microdemo_core.errors import exception_handlers
+from microdemo_core.health import Health, HealthController, Version
+from microdemo_core.logs import configure_logging
+from microdemo_core.openapi import openapi_config, openapi_routes
+from microdemo_core.settings import Settings
+
+__all__ = ("KernelPlugin",)
+
+_READS = frozenset({HttpMethod.GET, HttpMethod.HEAD})
+
+
+class KernelPlugin(InitPlugin):
+    """Settings, database, cache, tokens, peers, errors, health, metrics, logs and OpenAPI for one service.
+
+    Handlers may ask for ``uow``, ``principal``, ``page``, ``cache``, ``database``, ``signer``, ``settings`` and, by
+    its name, for each peer. Any route without a guard of the kernel's or ``opt=PUBLIC`` stops the boot.
+
+    Args:
+        settings: Read once, at boot.
+        name: The service's: its tokens' audience, its models' bind key, its name in logs and keys.
+        migrations: The folder that holds ``versions/``.
+        peers: Base URL and deadline in seconds of each service this one calls.
+    """
+
+    def __init__(
+        self, settings: Settings, *, name: str, migrations: Path, peers: Mapping[str, tuple[str, float]] | None = None
+    ) -> None:
+        self.settings = settings
+        self.name = name
+        self.cache = Cache(settings.redis_url, service=name, timeout_seconds=settings.redis_timeout_seconds)
+        self.database = Database(create_engine(settings, application_name=name), self.cache)
+        self.migrations = Migrations(name, migrations)
+        self.passwords = Passwords()
+        self.verifier = TokenVerifier(settings.jwt_secret_key, audience=name)
+        self.signer = TokenSigner(settings.jwt_secret_key, issuer=name)
+        self.peers = {peer: Peer(peer, url, timeout_seconds=seconds) for peer, (url, seconds) in (peers or {}).items()}
+        self.version = Version(name, _version_of(f"microdemo-{name}"), settings.commit)
+        self.health = Health(self.version, self.database, self.migrations, self.cache)
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        configure_logging(self.name, self.settings.log_level)
+        app_config.logging_config = None
+        app_config.exception_handlers = {**exception_handlers(), **app_config.exception_handlers}
+        app_config.middleware = [
+            RequestDeadline(self.settings.request_timeout_seconds),
+            DefineMiddleware(BearerAuthentication, verifier=self.verifier),
+            *app_config.middleware,
+        ]
+        app_config.dependencies = {**self._dependencies(), **app_config.dependencies}
+        app_config.route_handlers.extend([HealthController, *openapi_routes()])
+        app_config.openapi_config = openapi_config(title=f"microdemo {self.name}", version=self.version.version)
+        app_config.state.update({"health": self.health, "kernel": self})
+        app_config.lifespan.append(self._lifespan)
+        return app_config
+
+    def _dependencies(self) -> dict[str, Provide]:
+        def constant(value: Any) -> Provide:
+            return Provide(lambda: value, use_cache=True, sync_to_thread=False)
+
+        shared = {
+            "settings": self.settings,
+            "database": self.database,
+            "cache": self.cache,
+            "passwords": self.passwords,
+            "signer": self.signer,
+            **self.peers,
+        }
+        return {
+            "uow": Provide(provide_unit_of_work),
+            "principal": Provide(provide_principal),
+            "page": Provide(provide_page),
+            **{name: constant(value) for name, value in shared.items()},
+        }
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:
+        _refuse_open_routes(app)
+        app.asgi_handler = RequestEdge(app.asgi_handler)
+        try:
+            yield
+        finally:
+            for peer in self.peers.values():
+                await peer.aclose()
+            await self.passwords.aclose()
+            await self.cache.aclose()
+            await self.database.close()
+
+
+async def provide_unit_of_work(request: Request[Any, Any, Any], state: State) -> AsyncIterator[UnitOfWork]:
+    """The request's one generator dependency: with two, Litestar groups a failed commit into a generic 500."""
+    kernel: KernelPlugin = state.kernel
+    async with kernel.database.unit_of_work(read_only=request.method in _READS) as work:
+        yield work
+
+
+async def provide_principal(request: Request[Principal, Any, Any]) -> Principal:
+    return request.user
+
+
+def _refuse_open_routes(app: Litestar) -> None:
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        for handler in route.route_handlers:
+            guards = {getattr(guard, "func", guard) for guard in handler.resolve_guards()}
+            if not handler.opt.get("public") and not guards & GUARDS:
+                raise ImproperlyConfiguredException(
+                    f"{', '.join(sorted(handler.http_methods))} {route.path} has no guard; give it one of "
+                    f"{', '.join(sorted(guard.__name__ for guard in GUARDS))}, or opt=PUBLIC"
+                )
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "0"
