@@ -1,17 +1,16 @@
-"""What wraps every request: correlation ID, access log line and metrics outermost, a deadline inside."""
+"""What wraps every request, routed or not: correlation ID, access log line, metrics."""
 
 import time
 from typing import Final
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import Counter, Gauge, Histogram
 
-from microdemo_core import correlation, deadline
+from microdemo_core import correlation
 
-__all__ = ("RequestDeadline", "RequestEdge")
+__all__ = ("RequestEdge",)
 
 _log = structlog.get_logger("microdemo.request")
 
@@ -75,24 +74,6 @@ class RequestEdge:
             duration_ms=round(seconds * 1000, 2),
             user_id=getattr(user, "user_id", None),
         )
-
-
-class RequestDeadline(ASGIMiddleware):
-    """Gives a routed request ``seconds``, or what its caller has left if that is less.
-
-    Routes whose length is the data's, imports and exports, carry ``opt={"no_deadline": True}``.
-    """
-
-    scopes = (ScopeType.HTTP,)
-    exclude_opt_key = "no_deadline"
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        budget = deadline.parse_budget(_header(scope, deadline.HEADER.lower().encode()))
-        async with deadline.deadline(min(self._seconds, budget or self._seconds)):
-            await next_app(scope, receive, send)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

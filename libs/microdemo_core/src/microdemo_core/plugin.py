@@ -6,37 +6,34 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.config.app import AppConfig
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.middleware.base import DefineMiddleware
-from litestar.plugins import InitPlugin
-from litestar.routes import HTTPRoute
+from litestar.plugins import InitPlugin, ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
 
 from microdemo_core.auth.guards import GUARDS
 from microdemo_core.auth.middleware import BearerAuthentication
 from microdemo_core.auth.passwords import Passwords
-from microdemo_core.auth.principal import Principal
 from microdemo_core.auth.tokens import TokenSigner, TokenVerifier
 from microdemo_core.cache import Cache
 from microdemo_core.clients import Peer
-from microdemo_core.db import Database, Migrations, UnitOfWork, create_engine, provide_page
-from microdemo_core.edge import RequestDeadline, RequestEdge
+from microdemo_core.db import Database, Migrations, create_engine, provide_page
+from microdemo_core.deadline import RequestDeadline
+from microdemo_core.dependencies import provide_principal, provide_unit_of_work
+from microdemo_core.edge import RequestEdge
 from microdemo_core.errors import exception_handlers
 from microdemo_core.health import Health, HealthController, Version
 from microdemo_core.logs import configure_logging
-from microdemo_core.openapi import openapi_config, openapi_routes
+from microdemo_core.openapi import lift_security, openapi_config
 from microdemo_core.settings import Settings
 
 __all__ = ("KernelPlugin",)
 
-_READS = frozenset({HttpMethod.GET, HttpMethod.HEAD})
-
-
-class KernelPlugin(InitPlugin):
+class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
     """Settings, database, cache, tokens, peers, errors, health, metrics, logs and OpenAPI for one service.
 
     Handlers may ask for ``uow``, ``principal``, ``page``, ``cache``, ``database``, ``signer``, ``settings`` and, by
@@ -74,11 +71,16 @@ class KernelPlugin(InitPlugin):
             *app_config.middleware,
         ]
         app_config.dependencies = {**self._dependencies(), **app_config.dependencies}
-        app_config.route_handlers.extend([HealthController, *openapi_routes()])
+        app_config.route_handlers.append(HealthController)
         app_config.openapi_config = openapi_config(title=f"microdemo {self.name}", version=self.version.version)
         app_config.state.update({"health": self.health, "kernel": self})
         app_config.lifespan.append(self._lifespan)
         return app_config
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Raises: ImproperlyConfiguredException for a route that is neither guarded nor public."""
+        _refuse_unguarded(route)
+        lift_security(route)
 
     def _dependencies(self) -> dict[str, Provide]:
         def constant(value: Any) -> Provide:
@@ -101,7 +103,6 @@ class KernelPlugin(InitPlugin):
 
     @asynccontextmanager
     async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:
-        _refuse_open_routes(app)
         app.asgi_handler = RequestEdge(app.asgi_handler)
         try:
             yield
@@ -113,28 +114,18 @@ class KernelPlugin(InitPlugin):
             await self.database.close()
 
 
-async def provide_unit_of_work(request: Request[Any, Any, Any], state: State) -> AsyncIterator[UnitOfWork]:
-    """The request's one generator dependency: with two, Litestar groups a failed commit into a generic 500."""
-    kernel: KernelPlugin = state.kernel
-    async with kernel.database.unit_of_work(read_only=request.method in _READS) as work:
-        yield work
-
-
-async def provide_principal(request: Request[Principal, Any, Any]) -> Principal:
-    return request.user
-
-
-def _refuse_open_routes(app: Litestar) -> None:
-    for route in app.routes:
-        if not isinstance(route, HTTPRoute):
-            continue
-        for handler in route.route_handlers:
-            guards = {getattr(guard, "func", guard) for guard in handler.resolve_guards()}
-            if not handler.opt.get("public") and not guards & GUARDS:
-                raise ImproperlyConfiguredException(
-                    f"{', '.join(sorted(handler.http_methods))} {route.path} has no guard; give it one of "
-                    f"{', '.join(sorted(guard.__name__ for guard in GUARDS))}, or opt=PUBLIC"
-                )
+def _refuse_unguarded(route: BaseRoute) -> None:
+    if not isinstance(route, HTTPRoute):
+        return
+    for handler in route.route_handlers:
+        if handler.http_methods == {HttpMethod.OPTIONS}:
+            continue  # Litestar's own; it lists the methods and reads nothing
+        guards = {getattr(guard, "func", guard) for guard in handler.resolve_guards()}
+        if not handler.opt.get("public") and not guards & GUARDS:
+            raise ImproperlyConfiguredException(
+                f"{', '.join(sorted(handler.http_methods))} {route.path} has no guard; give it one of "
+                f"{', '.join(sorted(guard.__name__ for guard in GUARDS))}, or opt=PUBLIC"
+            )
 
 
 def _version_of(distribution: str) -> str:

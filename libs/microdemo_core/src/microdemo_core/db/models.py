@@ -14,12 +14,11 @@ from datetime import datetime
 from advanced_alchemy.base import IdentityBase
 from advanced_alchemy.types import DateTimeUTC
 from sqlalchemy import func
-from sqlalchemy.orm import Mapped, declarative_mixin, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 __all__ = ("IdentityBase", "Timestamps")
 
 
-@declarative_mixin
 class Timestamps:
     """Times of the row's transaction, kept by the database, so that bulk SQL writes them too."""
 

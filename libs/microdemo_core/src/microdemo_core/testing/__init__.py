@@ -1,0 +1,1 @@
+"""What tests of a service on the kernel need, among it real servers."""

@@ -1,0 +1,155 @@
+"""The unit of work: what is answered is stored, and what failed left nothing."""
+
+import asyncio
+
+import httpx
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
+
+from microdemo_core.db import Database, create_engine
+from microdemo_core.plugin import KernelPlugin
+from microdemo_core.settings import Settings
+from microdemo_core.testing.tokens import Tokens
+
+pytestmark = pytest.mark.anyio
+
+
+class Forgetter:
+    """Keeps what it was told to forget."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.namespaces: list[str] = []
+
+    async def invalidate(self, keys: list[str], namespaces: list[str]) -> None:
+        self.keys += keys
+        self.namespaces += namespaces
+
+
+async def _count(kernel: KernelPlugin) -> int:
+    async with kernel.database.unit_of_work(read_only=True) as uow:
+        return await uow.session.scalar(select(func.count()).select_from(text("notes"))) or 0
+
+
+async def _reject_at_commit(kernel: KernelPlugin) -> None:
+    """A deferred trigger: the statement passes and the COMMIT fails."""
+    async with kernel.database.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END $$"
+            )
+        )
+        await connection.execute(
+            text(
+                "CREATE CONSTRAINT TRIGGER refuse_late AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        )
+
+
+async def test_a_commit_that_fails_is_an_error_the_client_sees(
+    client: httpx.AsyncClient, kernel: KernelPlugin, tokens: Tokens
+) -> None:
+    """No 201 for a row that is not there."""
+    await _reject_at_commit(kernel)
+    try:
+        answer = await client.post("/", json={"text": "x"}, headers=tokens.user())
+    finally:
+        async with kernel.database.engine.begin() as connection:
+            await connection.execute(text("DROP TRIGGER refuse_late ON notes"))
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert await _count(kernel) == 0
+
+
+async def test_an_error_after_a_write_leaves_nothing(clean: None, kernel: KernelPlugin) -> None:
+    """All of a unit of work, or none of it, and no invalidation."""
+    forgetter = Forgetter()
+    database = Database(kernel.database.engine, forgetter)
+    with pytest.raises(RuntimeError):
+        async with database.unit_of_work() as uow:
+            await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
+            uow.invalidate("notes:note:1")
+            raise RuntimeError
+    assert await _count(kernel) == 0
+    assert forgetter.keys == []
+
+
+async def test_invalidation_and_hooks_follow_the_commit(clean: None, kernel: KernelPlugin) -> None:
+    """What is forgotten is forgotten when others can already read the new row."""
+    forgetter = Forgetter()
+    seen: list[int] = []
+
+    async def look() -> None:
+        seen.append(await _count(kernel))
+
+    async with Database(kernel.database.engine, forgetter).unit_of_work() as uow:
+        await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
+        uow.invalidate("notes:note:1", namespaces=("notes:notes",))
+        uow.after_commit(look)
+        assert forgetter.keys == []
+    assert (forgetter.keys, forgetter.namespaces, seen) == (["notes:note:1"], ["notes:notes"], [1])
+
+
+async def test_a_starved_pool_is_503_with_a_hint(
+    client: httpx.AsyncClient, kernel: KernelPlugin, tokens: Tokens
+) -> None:
+    """Waiting for a connection is bounded, and its failure says that trying again helps."""
+    pool_size = kernel.settings.pool_size
+    held = [await kernel.database.engine.connect() for _ in range(pool_size)]
+    try:
+        answer = await client.get("/", headers=tokens.user())
+    finally:
+        for connection in held:
+            await connection.close()
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert (await client.get("/", headers=tokens.user())).status_code == 200
+
+
+async def test_no_connection_is_held_before_the_first_statement(
+    client: httpx.AsyncClient, kernel: KernelPlugin, tokens: Tokens
+) -> None:
+    """An answer that needs no database does not wait for one: validation fails first."""
+    held = [await kernel.database.engine.connect() for _ in range(kernel.settings.pool_size)]
+    try:
+        answer = await client.post("/", json={"text": ""}, headers=tokens.user())
+    finally:
+        for connection in held:
+            await connection.close()
+    assert answer.status_code == 422
+
+
+async def test_waits_in_the_database_are_bounded(settings: Settings) -> None:
+    """Statement and idle-transaction timeouts are set on every connection."""
+    engine = create_engine(settings, application_name="check")
+    async with engine.connect() as connection:
+        rows = await connection.execute(
+            text("SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')")
+        )
+        assert tuple(rows.one()) == ("5s", "5s")
+    await engine.dispose()
+
+
+async def test_many_units_of_work_share_a_small_pool(clean: None, kernel: KernelPlugin) -> None:
+    """A connection goes back before the hooks run, so that hooks may take one themselves."""
+
+    async def look() -> None:
+        await _count(kernel)
+
+    async def write() -> None:
+        async with kernel.database.unit_of_work() as uow:
+            await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
+            uow.after_commit(look)
+
+    await asyncio.gather(*(write() for _ in range(kernel.settings.pool_size)))
+    assert await _count(kernel) == kernel.settings.pool_size
+
+
+async def test_a_broken_constraint_raises_where_it_happens(clean: None, kernel: KernelPlugin) -> None:
+    """Below the edge errors are SQLAlchemy's own."""
+    with pytest.raises(IntegrityError):
+        async with kernel.database.unit_of_work() as uow:
+            await uow.session.execute(text("INSERT INTO notes (user_id) VALUES (1)"))
