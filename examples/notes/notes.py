@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Controller, Litestar, Request, Response, get, post
 from litestar.params import FromPath, JSONBody
@@ -7,9 +7,9 @@ from msgspec import Meta, Struct, convert
 from sqlalchemy import BigInteger, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from microdemo_core.auth import requires_user
+from microdemo_core.auth import Principal, requires_user
 from microdemo_core.cli import run
-from microdemo_core.db import IdentityBase, Timestamps, fetch_page, page_headers
+from microdemo_core.db import IdentityBase, Timestamps, fetch_page, page_response
 from microdemo_core.dependencies import Caller, Page, Work
 from microdemo_core.plugin import KernelPlugin
 from microdemo_core.problems import NotFound
@@ -38,13 +38,14 @@ class NoteController(Controller):
     guards = (requires_user,)
 
     @get("/")
-    async def list_notes(self, request: Request, uow: Work, principal: Caller, page: Page) -> Response[list[Note]]:
+    async def list_notes(
+        self, request: Request[Principal, Any, Any], uow: Work, principal: Caller, page: Page
+    ) -> Response[list[Note]]:
         mine = select(NoteRow).where(NoteRow.user_id == principal.user_id)
         found = await fetch_page(
             uow.session, mine, page, key=NoteRow.id, sortable={"id": NoteRow.id}, default_sort="id"
         )
-        headers = page_headers(request, page, total=found.total, next_cursor=found.next_cursor)
-        return Response(convert(found.items, list[Note], from_attributes=True), headers=headers)
+        return page_response(request, page, found, Note)
 
     @post("/")
     async def create_note(self, data: JSONBody[NoteCreate], uow: Work, principal: Caller) -> Note:

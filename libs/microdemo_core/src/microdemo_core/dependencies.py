@@ -17,7 +17,7 @@ from microdemo_core.db import PageRequest, UnitOfWork
 if TYPE_CHECKING:
     from microdemo_core.plugin import KernelPlugin
 
-__all__ = ("Caller", "Page", "Work", "provide_principal", "provide_unit_of_work")
+__all__ = ("Caller", "Page", "Work", "provide_arguments", "provide_principal", "provide_unit_of_work")
 
 Work: TypeAlias = NamedDependency[UnitOfWork]
 Caller: TypeAlias = NamedDependency[Principal]
@@ -26,8 +26,19 @@ Page: TypeAlias = NamedDependency[PageRequest]
 _READS = frozenset({HttpMethod.GET, HttpMethod.HEAD})
 
 
-async def provide_unit_of_work(request: Request[Any, Any, Any], state: State) -> AsyncIterator[UnitOfWork]:
-    """The request's one generator dependency: with two, Litestar groups a failed commit into a generic 500."""
+async def provide_arguments() -> None:
+    """Nothing, but first: Litestar resolves what depends on it one round later than a request's other arguments."""
+
+
+async def provide_unit_of_work(
+    request: Request[Any, Any, Any],
+    state: State,
+    arguments: NamedDependency[None],  # noqa: ARG001
+) -> AsyncIterator[UnitOfWork]:
+    """The request's one generator dependency: with two, Litestar groups a failed commit into a generic 500.
+
+    It waits for the other arguments, since Litestar would cancel a half-entered generator when one of them is wrong.
+    """
     kernel: KernelPlugin = state.kernel
     async with kernel.database.unit_of_work(read_only=request.method in _READS) as work:
         yield work

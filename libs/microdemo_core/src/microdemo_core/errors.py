@@ -26,6 +26,7 @@ from microdemo_core.problems import (
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
+    sentence,
 )
 
 __all__ = ("exception_handlers",)
@@ -48,9 +49,9 @@ def from_validation(error: ValidationException) -> Problem:
     found = error.extra if isinstance(error.extra, list) else []
     errors = [_field_error(entry) for entry in found if isinstance(entry, dict)]
     if not errors:
-        return BadRequest(_sentence(error.detail))
+        return BadRequest(sentence(error.detail))
     first = errors[0]
-    return Invalid(f"{first.field}: {first.message}" if first.field else first.message, errors=errors)
+    return Invalid(f"{first.field}: {sentence(first.message)}", errors=errors)
 
 
 def _field_error(entry: dict[str, Any]) -> FieldError:
@@ -75,8 +76,8 @@ def from_http(error: HTTPException) -> Problem:
         503: Unavailable,
     }
     if make := by_status.get(error.status_code):
-        return make(_sentence(error.detail))
-    problem = InternalError(_sentence(error.detail))
+        return make(sentence(error.detail))
+    problem = InternalError(sentence(error.detail))
     problem.status_code, problem.title, problem.headers = error.status_code, error.detail, error.headers
     return problem
 
@@ -103,10 +104,6 @@ def _from_repository(error: RepositoryError) -> Problem:
         return Conflict("This contradicts something already stored.")
     cause = error.__cause__
     return from_database(cause if isinstance(cause, Exception) else error)
-
-
-def _sentence(detail: str) -> str:
-    return detail if detail.endswith((".", "!", "?")) else f"{detail}."
 
 
 def _answer(request: _Request, problem: Problem, error: Exception) -> _Response:

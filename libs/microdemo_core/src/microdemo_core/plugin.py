@@ -23,7 +23,7 @@ from microdemo_core.cache import Cache
 from microdemo_core.clients import Peer
 from microdemo_core.db import Database, Migrations, create_engine, provide_page
 from microdemo_core.deadline import RequestDeadline
-from microdemo_core.dependencies import provide_principal, provide_unit_of_work
+from microdemo_core.dependencies import provide_arguments, provide_principal, provide_unit_of_work
 from microdemo_core.edge import RequestEdge
 from microdemo_core.errors import exception_handlers
 from microdemo_core.health import Health, HealthController, Version
@@ -95,6 +95,7 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
             **self.peers,
         }
         return {
+            "arguments": Provide(provide_arguments),
             "uow": Provide(provide_unit_of_work),
             "principal": Provide(provide_principal),
             "page": Provide(provide_page),

@@ -45,11 +45,17 @@ __all__ = (
     "Unauthenticated",
     "Unavailable",
     "UnsupportedMediaType",
+    "sentence",
 )
 
 
+def sentence(text: str) -> str:
+    """Ends as a sentence does."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 class FieldError(msgspec.Struct, frozen=True):
-    """One wrong input: ``field`` is its path in the request (``items[0].quantity``), ``message`` what would be right."""
+    """One wrong input: the ``field``'s path in the request, ``items[0].quantity``, and what would be right."""
 
     field: str
     message: str
@@ -130,11 +136,12 @@ class Invalid(Problem):
 
     def __init__(self, detail: str, *, errors: list[FieldError], **members: Any) -> None:
         super().__init__(detail, errors=errors, **members)
+        self.errors = errors
 
     @classmethod
     def field(cls, field: str, message: str) -> "Invalid":
         """One wrong field; its message is the document's sentence too."""
-        return cls(f"{field}: {message}", errors=[FieldError(field, message)])
+        return cls(f"{field}: {sentence(message)}", errors=[FieldError(field, message)])
 
 
 class _TryLater(Problem):

@@ -3,7 +3,15 @@
 from microdemo_core.db.database import Database, Invalidator, UnitOfWork, create_engine
 from microdemo_core.db.migrations import Migrations
 from microdemo_core.db.models import IdentityBase, Timestamps
-from microdemo_core.db.paging import MAX_LIMIT, Listing, PageRequest, fetch_page, page_headers, provide_page
+from microdemo_core.db.paging import (
+    MAX_LIMIT,
+    Listing,
+    PageRequest,
+    fetch_page,
+    page_headers,
+    page_response,
+    provide_page,
+)
 
 __all__ = (
     "MAX_LIMIT",
@@ -18,5 +26,6 @@ __all__ = (
     "create_engine",
     "fetch_page",
     "page_headers",
+    "page_response",
     "provide_page",
 )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 from litestar.params import Parameter
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from microdemo_core.problems import Invalid
 
-__all__ = ("MAX_LIMIT", "Listing", "PageRequest", "fetch_page", "page_headers", "provide_page")
+__all__ = ("MAX_LIMIT", "Listing", "PageRequest", "fetch_page", "page_headers", "page_response", "provide_page")
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 500
@@ -119,6 +119,14 @@ def page_headers(
             links.append(link("next", skip=page.skip + page.limit))
         links.append(link("last", skip=last))
     return {"X-Total-Count": str(total), "Link": ", ".join(links)}
+
+
+def page_response(
+    request: Request[Any, Any, Any], page: PageRequest, listing: Listing[Any], item: type[T]
+) -> Response[list[T]]:
+    """The rows as a bare array of ``item`` structs, with the page's headers."""
+    headers = page_headers(request, page, total=listing.total, next_cursor=listing.next_cursor)
+    return Response(msgspec.convert(listing.items, list[item], from_attributes=True), headers=headers)  # type: ignore[valid-type]  # a type held in a variable
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
