@@ -5,12 +5,12 @@ import asyncio
 import httpx
 import pytest
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from microdemo_core.db import Database, create_engine
 from microdemo_core.plugin import KernelPlugin
 from microdemo_core.settings import Settings
-from microdemo_core.testing.tokens import Tokens
+from microdemo_core.testing import Tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -153,3 +153,24 @@ async def test_a_broken_constraint_raises_where_it_happens(clean: None, kernel: 
     with pytest.raises(IntegrityError):
         async with kernel.database.unit_of_work() as uow:
             await uow.session.execute(text("INSERT INTO notes (user_id) VALUES (1)"))
+
+
+async def test_a_value_that_the_driver_refuses_leaves_no_lock(kernel: KernelPlugin) -> None:
+    """The driver prepares the statement, which locks the table, and only then looks at the value."""
+    with pytest.raises(DBAPIError):
+        async with kernel.database.unit_of_work(read_only=True) as uow:
+            await uow.session.execute(text("SELECT * FROM notes WHERE id = :id"), {"id": 2**64})
+    async with kernel.database.engine.begin() as connection:
+        await connection.execute(text("SET LOCAL lock_timeout = '1s'"))
+        await connection.execute(text("LOCK TABLE notes IN ACCESS EXCLUSIVE MODE"))
+
+
+async def test_a_value_that_cannot_be_stored_is_the_callers_mistake(client: httpx.AsyncClient, tokens: Tokens) -> None:
+    """422 for a number that no bigint holds and for a NUL in a text."""
+    for answer in (
+        await client.get(f"/{2**64}", headers=tokens.user()),
+        await client.get(f"/?skip={2**64}", headers=tokens.user()),
+        await client.post("/", json={"text": "a\0b"}, headers=tokens.user()),
+    ):
+        assert answer.status_code == 422
+        assert answer.json()["errors"]

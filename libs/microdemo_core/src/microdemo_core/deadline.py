@@ -26,6 +26,8 @@ __all__ = (
 
 HEADER: Final = "X-Request-Budget-Ms"
 
+_SHORTEST_SECONDS: Final = 0.001
+
 # On the loop's clock, so it means nothing in another process; what travels is the time that is left.
 _ends_at: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -38,9 +40,12 @@ class DeadlineExceeded(GatewayTimeout):
 
 
 def remaining() -> float | None:
-    """Seconds until the nearest deadline, 0 when it has passed; None when there is none."""
-    ends_at = _ends_at.get()
-    return None if ends_at is None else max(0.0, ends_at - asyncio.get_running_loop().time())
+    """Seconds until the nearest deadline, 0 when less than a millisecond is left; None when there is none."""
+    if (ends_at := _ends_at.get()) is None:
+        return None
+    left = ends_at - asyncio.get_running_loop().time()
+    # uvloop's timers go off up to half a millisecond early.
+    return left if left >= _SHORTEST_SECONDS else 0.0
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """What every handler may ask for by name, and the short ways to write it.
 
-    async def create_note(self, data: JSONBody[NoteCreate], uow: Work, principal: Caller) -> Note: ...
+async def create_note(self, data: JSONBody[NoteCreate], uow: Work, principal: Caller) -> Note: ...
 """
 
 from collections.abc import AsyncIterator

@@ -1,7 +1,8 @@
 """Every exception that can leave a handler, as a problem document."""
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from advanced_alchemy.exceptions import DuplicateKeyError as RepositoryDuplicateKeyError
@@ -33,11 +34,19 @@ __all__ = ("exception_handlers",)
 
 _log = structlog.get_logger("microdemo.errors")
 
+_MISSING: Final = re.compile(r"Object missing required field `(.+)`")
+
 _Request = Request[Any, Any, Any]
 _Response = Response[dict[str, Any]]
 
 # SQLSTATE classes under which trying again later is the right advice: connection, resources, operator, lock.
 _TRANSIENT = ("08", "53", "57", "40", "55P03", "25P03")
+
+# Data exceptions: the caller's value, found out by the driver (22000) or by PostgreSQL.
+_UNSTORABLE = ("22000", "22003", "22021", "22P05")
+
+# A number beyond its type's range, a NUL in a text. Schemas should refuse these by name; this is the net below them.
+_DATA_EXCEPTION = "22"
 
 
 class InternalError(Problem):
@@ -57,6 +66,9 @@ def from_validation(error: ValidationException) -> Problem:
 def _field_error(entry: dict[str, Any]) -> FieldError:
     message, _, path = str(entry.get("message", "")).partition(" - at `")
     field = path.rstrip("`").removeprefix("$").lstrip(".")
+    if missing := _MISSING.fullmatch(message):
+        # msgspec's path is that of the object; a form marks the input.
+        return FieldError(f"{field}.{missing[1]}".lstrip("."), "this is missing")
     key = str(entry.get("key", ""))
     if not field:
         field = "" if key == "data" else key.removeprefix("data.")
@@ -90,6 +102,12 @@ def from_database(error: Exception) -> Problem:
         if isinstance(error, sa.IntegrityError):
             return Conflict("This contradicts something already stored.")
         state = str(getattr(error.orig, "sqlstate", None) or "")
+        if state.startswith(_DATA_EXCEPTION):
+            message = "a number or a text here is one that the database cannot hold"
+            return Invalid(f"{message.capitalize()}.", errors=[FieldError("request", message)])
+        if state.startswith(_UNSTORABLE):
+            message = "a number is out of range, or a text holds a NUL character"
+            return Invalid(f"This cannot be stored or looked up: {message}.", errors=[FieldError("request", message)])
         if error.connection_invalidated or state.startswith(_TRANSIENT) or isinstance(error, sa.InterfaceError):
             return Unavailable("The database does not answer just now.", retry_after_seconds=1)
     return InternalError("Something went wrong on our side. The log has it under this request's ID.")
@@ -139,6 +157,9 @@ def exception_handlers() -> ExceptionHandlersMap:
         if isinstance(error, ConnectionError | TimeoutError):
             # asyncpg raises these bare while PostgreSQL is away.
             return _answer(request, Unavailable("A part this needs does not answer just now."), error)
+        if isinstance(error, RecursionError) and "deserializing" in str(error):
+            # msgspec's, about a body of a hundred thousand brackets; any other would be our mistake.
+            return _answer(request, BadRequest("This is nested too deeply to be read."), error)
         return _answer(request, from_database(error), error)
 
     return {

@@ -19,6 +19,7 @@ from microdemo_core.auth.guards import GUARDS
 from microdemo_core.auth.middleware import BearerAuthentication
 from microdemo_core.auth.passwords import Passwords
 from microdemo_core.auth.tokens import TokenSigner, TokenVerifier
+from microdemo_core.bodies import requires_json_body
 from microdemo_core.cache import Cache
 from microdemo_core.clients import Peer
 from microdemo_core.db import Database, Migrations, create_engine, provide_page
@@ -32,6 +33,7 @@ from microdemo_core.openapi import lift_security, openapi_config
 from microdemo_core.settings import Settings
 
 __all__ = ("KernelPlugin",)
+
 
 class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
     """Settings, database, cache, tokens, peers, errors, health, metrics, logs and OpenAPI for one service.
@@ -70,6 +72,7 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
             DefineMiddleware(BearerAuthentication, verifier=self.verifier),
             *app_config.middleware,
         ]
+        app_config.guards = [*app_config.guards, requires_json_body]
         app_config.dependencies = {**self._dependencies(), **app_config.dependencies}
         app_config.route_handlers.append(HealthController)
         app_config.openapi_config = openapi_config(title=f"microdemo {self.name}", version=self.version.version)

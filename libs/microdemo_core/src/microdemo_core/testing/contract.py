@@ -29,6 +29,7 @@ from microdemo_core.testing.tokens import Tokens
 
 __all__ = (
     "pytestmark",
+    "test_a_body_of_another_type_is_415",
     "test_a_body_that_is_no_json_is_400",
     "test_a_list_pages",
     "test_a_list_refuses_what_it_cannot_page",
@@ -194,6 +195,19 @@ async def test_a_body_that_is_no_json_is_400(
         headers = {**({} if route.public else caller), "Content-Type": "application/json"}
         answer = await client.request(route.method, route.path, content=b'{"broken', headers=headers)
         _assert_problem(answer, 400)
+
+
+async def test_a_body_of_another_type_is_415(
+    client: httpx.AsyncClient, app: Litestar, service: ServiceUnderTest, admin: dict[str, str], tokens: Tokens
+) -> None:
+    """A form is not read as JSON, whatever it holds."""
+    for route in _routes(app):
+        if not route.reads_json:
+            continue
+        caller = tokens.service(service.name) if requires_service in route.handler.resolve_guards() else admin
+        headers = {**({} if route.public else caller), "Content-Type": "application/x-www-form-urlencoded"}
+        answer = await client.request(route.method, route.path, content=b"{}", headers=headers)
+        _assert_problem(answer, 415)
 
 
 async def test_a_list_pages(client: httpx.AsyncClient, app: Litestar, admin: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """A database per worker, cloned from a template that was migrated once per run."""
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,9 @@ __all__ = ("clone_database", "truncate")
 _LOCK: Final = 0x74656D706C  # "templ"
 
 
+@functools.cache
 def clone_database(server_url: str, service: str, migrations: Path, *, worker: str) -> str:
-    """The URL of a fresh, migrated database for this worker of the run."""
+    """The URL of this worker's database of that service, cloned when first asked for."""
     return asyncio.run(_clone(server_url, service, migrations, worker))
 
 

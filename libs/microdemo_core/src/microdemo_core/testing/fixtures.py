@@ -61,25 +61,29 @@ def admin(tokens: Tokens) -> dict[str, str]:
     return tokens.admin()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def database_url(service: ServiceUnderTest, postgres_url: str, worker: str) -> str:
+    """The worker's own database of this service, migrated and empty."""
     return clone_database(postgres_url, service.name, service.migrations, worker=worker)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def settings(service: ServiceUnderTest, database_url: str, redis_url: str) -> Settings:
     return service.load(database_url, redis_url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def app(service: ServiceUnderTest, settings: Settings) -> AsyncIterator[Litestar]:
-    """The service itself, booted once; ``clean`` keeps its tests apart."""
+    """The service itself, booted once a module; ``clean`` keeps its tests apart.
+
+    Not once a session: several services' tests may run in one, and a session's fixture is made but once.
+    """
     application = service.create_app(settings)
     async with application.lifespan():
         yield application
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kernel(app: Litestar) -> KernelPlugin:
     return app.plugins.get(KernelPlugin)
 
