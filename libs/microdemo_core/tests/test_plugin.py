@@ -8,8 +8,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from microdemo_core.auth import requires_service
 from microdemo_core.plugin import KernelPlugin
 from microdemo_core.settings import Settings
-from microdemo_core.testing import ServiceUnderTest
-from microdemo_core.testing import Tokens
+from microdemo_core.testing import ServiceUnderTest, Tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -85,3 +84,12 @@ async def test_text_no_column_can_hold_is_422(client: httpx.AsyncClient, tokens:
     answer = await client.post("/", json={"text": "a\x00b"}, headers=tokens.user())
     assert answer.status_code == 422
     assert answer.json()["errors"]
+
+
+@pytest.mark.parametrize(("prefix", "instance"), [("/notes", "/notes/7"), ("", "/7"), ("https://evil.example", "/7")])
+async def test_a_problem_names_the_address_the_client_asked_for(
+    client: httpx.AsyncClient, tokens: Tokens, prefix: str, instance: str
+) -> None:
+    """Behind the gateway the instance has the gateway's prefix."""
+    answer = await client.get("/7", headers={**tokens.user(), "X-Forwarded-Prefix": prefix})
+    assert answer.json()["instance"] == instance

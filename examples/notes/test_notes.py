@@ -1,0 +1,1 @@
+from microdemo_core.testing.contract import *  # noqa: F403
