@@ -2,7 +2,7 @@ import notes
 import pytest
 
 from microdemo_core.settings import Settings
-from microdemo_core.testing import ServiceUnderTest
+from microdemo_core.testing.service import ServiceUnderTest
 
 
 @pytest.fixture(scope="session")

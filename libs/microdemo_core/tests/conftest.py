@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from microdemo_core.settings import Settings
-from microdemo_core.testing import ServiceUnderTest
+from microdemo_core.testing.service import ServiceUnderTest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "examples" / "notes"))
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from microdemo_core.db import Database, create_engine
 from microdemo_core.plugin import KernelPlugin
 from microdemo_core.settings import Settings
-from microdemo_core.testing import Tokens
+from microdemo_core.testing.tokens import Tokens
 
 pytestmark = pytest.mark.anyio
 
@@ -68,11 +68,15 @@ async def test_an_error_after_a_write_leaves_nothing(clean: None, kernel: Kernel
     """All of a unit of work, or none of it, and no invalidation."""
     forgetter = Forgetter()
     database = Database(kernel.database.engine, forgetter)
-    with pytest.raises(RuntimeError):
+
+    async def fail_half_way() -> None:
         async with database.unit_of_work() as uow:
             await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
             uow.invalidate("notes:note:1")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_half_way()
     assert await _count(kernel) == 0
     assert forgetter.keys == []
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from microdemo_core.plugin import KernelPlugin
-from microdemo_core.testing import ServiceUnderTest
+from microdemo_core.testing.service import ServiceUnderTest
 
 pytestmark = pytest.mark.anyio
 

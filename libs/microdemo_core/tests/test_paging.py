@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from microdemo_core.plugin import KernelPlugin
-from microdemo_core.testing import Tokens
+from microdemo_core.testing.tokens import Tokens
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,8 @@ from litestar.exceptions import ImproperlyConfiguredException
 from microdemo_core.auth import requires_service
 from microdemo_core.plugin import KernelPlugin
 from microdemo_core.settings import Settings
-from microdemo_core.testing import ServiceUnderTest, Tokens
+from microdemo_core.testing.service import ServiceUnderTest
+from microdemo_core.testing.tokens import Tokens
 
 pytestmark = pytest.mark.anyio
 

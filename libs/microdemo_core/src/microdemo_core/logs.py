@@ -84,6 +84,6 @@ def configure_logging(service: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # One line per call to a peer is the caller's metric's business.
-    for name in ("httpx", "httpcore"):
+    # A line per call to a peer, and two per look at the schema's version, tell nothing that the metrics do not.
+    for name in ("httpx", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

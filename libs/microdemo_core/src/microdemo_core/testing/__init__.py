@@ -1,6 +1,1 @@
-"""What tests of a service on the kernel need, real servers among it."""
-
-from microdemo_core.testing.service import TEST_SECRET, ServiceUnderTest
-from microdemo_core.testing.tokens import Tokens
-
-__all__ = ("TEST_SECRET", "ServiceUnderTest", "Tokens")
+"""What tests of a service on the kernel need, in modules that can be had one by one: `servers` alone is light."""

@@ -1,0 +1,1 @@
+"""Starts the parts on one machine."""
