@@ -108,7 +108,7 @@ async def backend() -> AsyncIterator[Backend]:
 
 @pytest.fixture
 async def peer(backend: Backend) -> AsyncIterator[Peer]:
-    async with Peer("inventory", backend.url, timeout_seconds=0.3, breaker_open_seconds=0.1) as peer:
+    async with Peer("inventory", backend.url, timeout_seconds=1.0, breaker_open_seconds=0.1) as peer:
         yield peer
 
 

@@ -30,7 +30,7 @@ async def test_a_request_carries_what_the_peer_needs(backend: Backend, peer: Pee
     assert received.headers["content-type"] == "application/json"
     assert received.headers["authorization"] == "Bearer t0ken"
     assert received.headers["x-request-id"] == "abc-1"
-    assert 200 < int(received.headers["x-request-budget-ms"]) <= 300
+    assert 200 < int(received.headers["x-request-budget-ms"]) <= 1000
     assert "cookie" not in received.headers
 
 
