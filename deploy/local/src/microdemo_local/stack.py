@@ -81,7 +81,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     def demo_environment(self) -> dict[str, str]:
         """What the seeder is told."""
         urls = {f"{service.upper()}_DATABASE_URL": self.database_url(service) for service in SERVICES}
-        return {"ENVIRONMENT": "local", **urls}
+        return {"ENVIRONMENT": "local", "REDIS_URL": self.redis_url, **urls}
 
     def write_environments(self) -> None:
         """For `uv run --env-file .local/env/users.env users`."""
