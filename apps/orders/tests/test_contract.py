@@ -1,0 +1,3 @@
+"""What every service on the kernel holds to."""
+
+from microdemo_core.testing.contract import *  # noqa: F403
