@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from system import Stack, sign_in
+from tests.system import Stack, sign_in
 
 from microdemo_core.testing.servers import free_port
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from system import Stack, sign_in
+from tests.system import Stack, sign_in
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from system import Stack, sign_in
+from tests.system import Stack, sign_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("stack")]
 

@@ -64,6 +64,17 @@ async def test_a_commit_that_fails_is_an_error_the_client_sees(
     assert await _count(kernel) == 0
 
 
+async def test_a_single_statement_is_its_own_transaction(clean: None, kernel: KernelPlugin) -> None:
+    """It is stored when it returns, and the cache is told when the block ends."""
+    forgetter = Forgetter()
+    async with Database(kernel.database.engine, forgetter).single_statement() as uow:
+        await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
+        uow.invalidate("notes:note:1")
+        assert await _count(kernel) == 1
+        assert forgetter.keys == []
+    assert forgetter.keys == ["notes:note:1"]
+
+
 async def test_an_error_after_a_write_leaves_nothing(clean: None, kernel: KernelPlugin) -> None:
     """All of a unit of work, or none of it, and no invalidation."""
     forgetter = Forgetter()

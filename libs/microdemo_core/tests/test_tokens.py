@@ -74,7 +74,7 @@ def test_a_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> No
     verifier.verify(token)
     verifier.verify(token)
     later = time.time() + 120
-    monkeypatch.setattr(module.time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(InvalidToken, match="expired"):
         verifier.verify(token)
 

@@ -18,6 +18,8 @@ _Connection = ASGIConnection[Any, Principal, Any, Any]
 
 
 def _require(connection: _Connection, allowed: frozenset[Role], sentence: str) -> None:
+    if connection.scope.get("method") == "OPTIONS":
+        return  # Litestar's own answer, of which no token is asked: it lists the methods
     if connection.user.role not in allowed:
         raise Forbidden(sentence)
 

@@ -39,6 +39,7 @@ __all__ = (
     "test_health",
     "test_metrics",
     "test_migrations_say_what_the_models_say",
+    "test_options_asks_for_no_token",
     "test_readiness",
     "test_request_id",
     "test_schema_document",
@@ -150,6 +151,14 @@ async def test_every_closed_route_asks_for_a_token(client: httpx.AsyncClient, ap
         answer = await client.request(route.method, route.path)
         _assert_problem(answer, 401)
         assert answer.headers["www-authenticate"] == "Bearer", route
+
+
+async def test_options_asks_for_no_token(client: httpx.AsyncClient, app: Litestar) -> None:
+    """OPTIONS is answered for every address, closed or public."""
+    for route in _routes(app):
+        answer = await client.options(route.path)
+        assert answer.status_code == 204, route
+        assert "allow" in answer.headers
 
 
 @pytest.mark.parametrize("flaw", ["garbage", "expired", "audience", "issuer", "key", "alg none", "no exp", "crit"])
