@@ -212,14 +212,14 @@ async def test_no_connection_is_held_while_peers_are_asked(
         orders_app(
             INVENTORY_URL=proxy.url,
             POOL_SIZE="1",
-            POOL_TIMEOUT_SECONDS="0.4",
+            POOL_TIMEOUT_SECONDS="0.8",
             INVENTORY_TIMEOUT_SECONDS="20",
             USERS_TIMEOUT_SECONDS="20",
             PLACING_AT_ONCE="20",
             REQUEST_TIMEOUT_SECONDS="60",
         ) as orders,
     ):
-        proxy.delay_seconds = 0.5
+        proxy.delay_seconds = 1.0
         answers = await asyncio.gather(*(orders.client.post("/", json=body, headers=bob) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {201}
     assert await shelves.left("SKU-1") == 80

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Controller, MediaType, Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency, Provide
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 
@@ -55,6 +56,13 @@ class _Owned(msgspec.Struct, frozen=True):
 _owned = msgspec.json.Decoder(_Owned)
 
 
+_SETTLING: Final = ResponseSpec(
+    Order,
+    generate_examples=False,
+    description="Inventory has not answered in time. `Location` says `settling` until it is decided.",
+)
+
+
 class OrderController(Controller):
     tags = ("orders",)
     guards = (requires_user,)
@@ -87,7 +95,8 @@ class OrderController(Controller):
         "/",
         summary="Place an order",
         operation_id="create_order",
-        responses=problems(
+        responses={202: _SETTLING}
+        | problems(
             errors.AdminsOnly,
             errors.AlreadyExists,
             errors.InsufficientStock,
@@ -138,7 +147,8 @@ class OrderController(Controller):
         "/{order_id:str}",
         summary="Change an order",
         operation_id="update_order",
-        responses=problems(
+        responses={202: _SETTLING}
+        | problems(
             errors.NoSuchOrder,
             errors.NotYourOrder,
             errors.AdminsOnly,
