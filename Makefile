@@ -27,11 +27,12 @@ make reset    stop everything and delete the data
 make test     the tests, on real servers (ARGS="-k order")
 make check    linters, types, imports, dependencies
 make format   format the code
+make hooks    check what is committed, as it is committed
 make lock     resolve the dependencies anew and write deploy/requirements/
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs reset seed watch test check format lock
+.PHONY: help up down status logs reset seed watch test check format hooks lock
 
 help:
 	$(info $(HELP))
@@ -74,6 +75,9 @@ check: .venv/.synced
 format: .venv/.synced
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+hooks: .venv/.synced
+	@$(BIN)/prek install
 
 lock: .venv/.synced
 	$(UV) lock
