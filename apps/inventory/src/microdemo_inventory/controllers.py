@@ -5,18 +5,16 @@ from typing import Annotated, Any, Final
 
 from litestar import Controller, MediaType, Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from microdemo_core.auth import Principal, requires_admin, requires_user
 from microdemo_core.conditional import IfMatch, IfNoneMatch, StaleVersion, conditional_response
 from microdemo_core.csv import (
-    MAX_BODY_BYTES,
-    CsvImportOperation,
     ImportReport,
+    csv_import_route,
     csv_response,
-    provide_upload,
     read_upload,
 )
 from microdemo_core.db import Database, page_headers, page_response
@@ -174,16 +172,12 @@ class TransferController(Controller):
     async def export_items(self, database: NamedDependency[Database]) -> Stream:
         return csv_response("inventory.csv", EXPORTED, export_rows(database))
 
-    @post(
+    @csv_import_route(
         "/import/csv",
         summary="Import items",
         operation_id="import_items",
-        operation_class=CsvImportOperation,
-        status_code=200,
         guards=[requires_admin],
-        opt={"deadline_seconds": IMPORT_SECONDS},
-        request_max_body_size=MAX_BODY_BYTES,
-        dependencies={"upload": Provide(provide_upload)},
+        deadline_seconds=IMPORT_SECONDS,
     )
     async def import_items(
         self,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Controller, MediaType, Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
@@ -16,7 +16,7 @@ from litestar.response import Stream
 from microdemo_core.auth import Principal, requires_admin, requires_user
 from microdemo_core.clients import PeerUnavailable
 from microdemo_core.conditional import IfNoneMatch, conditional_response, entity_tag
-from microdemo_core.csv import MAX_BODY_BYTES, CsvImportOperation, csv_response, provide_upload
+from microdemo_core.csv import csv_import_route, csv_response
 from microdemo_core.db import Database, page_headers
 from microdemo_core.dependencies import Caller, Page
 from microdemo_core.openapi import problems
@@ -254,16 +254,12 @@ class TransferController(Controller):
         rows = export_rows(database, None if principal.is_admin else principal.user_id)
         return csv_response("orders.csv", EXPORTED, rows)
 
-    @post(
+    @csv_import_route(
         "/import/csv",
         summary="Import orders",
         operation_id="import_orders",
-        operation_class=CsvImportOperation,
-        status_code=200,
         guards=[requires_admin],
-        opt={"deadline_seconds": IMPORT_SECONDS},
-        request_max_body_size=MAX_BODY_BYTES,
-        dependencies={"upload": Provide(provide_upload)},
+        deadline_seconds=IMPORT_SECONDS,
     )
     async def import_orders(
         self,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Controller, MediaType, Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
@@ -19,11 +19,9 @@ from microdemo_core.auth import (
 )
 from microdemo_core.conditional import IfNoneMatch, conditional_response, entity_tag
 from microdemo_core.csv import (
-    MAX_BODY_BYTES,
-    CsvImportOperation,
     ImportReport,
+    csv_import_route,
     csv_response,
-    provide_upload,
     read_upload,
 )
 from microdemo_core.db import Database, page_headers
@@ -233,15 +231,11 @@ class TransferController(Controller):
     async def export_users(self, database: NamedDependency[Database]) -> Stream:
         return csv_response("users.csv", EXPORTED, export_rows(database))
 
-    @post(
+    @csv_import_route(
         "/import/csv",
         summary="Import accounts",
         operation_id="import_users",
-        operation_class=CsvImportOperation,
-        status_code=200,
-        opt={"deadline_seconds": IMPORT_SECONDS},
-        request_max_body_size=MAX_BODY_BYTES,
-        dependencies={"upload": Provide(provide_upload)},
+        deadline_seconds=IMPORT_SECONDS,
         responses=problems(ImportRunning),
     )
     async def import_users(

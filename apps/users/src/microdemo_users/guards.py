@@ -28,7 +28,7 @@ async def requires_open_account(connection: ASGIConnection[Any, Any, Any, Any], 
     principal: Principal | None = connection.scope.get("user")
     if principal is None or principal.role == "service":
         return  # a public route, or OPTIONS; a service has no account
-    kernel: KernelPlugin = connection.app.state.kernel
+    kernel = connection.app.plugins.get(KernelPlugin)
     account = await Directory(kernel.cache, kernel.database).account.encoded(principal.user_id)
     if account is None:
         raise AccountClosed

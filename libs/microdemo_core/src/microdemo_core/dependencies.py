@@ -4,7 +4,7 @@ async def create_note(self, data: JSONBody[NoteCreate], uow: Work, principal: Ca
 """
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from litestar import Request
 from litestar.datastructures import State
@@ -12,10 +12,7 @@ from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 
 from microdemo_core.auth.principal import Principal
-from microdemo_core.db import PageRequest, UnitOfWork
-
-if TYPE_CHECKING:
-    from microdemo_core.plugin import KernelPlugin
+from microdemo_core.db import Database, PageRequest, UnitOfWork
 
 __all__ = ("Caller", "Page", "Work", "provide_arguments", "provide_principal", "provide_unit_of_work")
 
@@ -39,8 +36,8 @@ async def provide_unit_of_work(
 
     It waits for the other arguments, since Litestar would cancel a half-entered generator when one of them is wrong.
     """
-    kernel: KernelPlugin = state.kernel
-    async with kernel.database.unit_of_work(read_only=request.method in _READS) as work:
+    database: Database = state.database
+    async with database.unit_of_work(read_only=request.method in _READS) as work:
         yield work
 
 

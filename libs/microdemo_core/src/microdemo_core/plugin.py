@@ -76,7 +76,7 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
         app_config.dependencies = {**self._dependencies(), **app_config.dependencies}
         app_config.route_handlers.append(HealthController)
         app_config.openapi_config = openapi_config(title=f"microdemo {self.name}", version=self.version.version)
-        app_config.state.update({"health": self.health, "kernel": self})
+        app_config.state.update({"health": self.health, "database": self.database})
         app_config.lifespan.append(self._lifespan)
         return app_config
 

@@ -11,20 +11,19 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from litestar import Litestar, get, post
+from litestar import Litestar, get
 from litestar.datastructures import UploadFile
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Stream
 from litestar.testing import AsyncTestClient
 
 from microdemo_core.csv import (
     MAX_BODY_BYTES,
-    CsvImportOperation,
     CsvRow,
     ImportReport,
+    csv_import_route,
     csv_response,
-    provide_upload,
     read_upload,
 )
 from microdemo_core.csv.writing import encode_cell
@@ -67,13 +66,7 @@ def make_app(store: Store) -> Litestar:
     async def export() -> Stream:
         return csv_response("notes.csv", ["title", "text"], store.rows())
 
-    @post(
-        "/import/csv",
-        status_code=200,
-        dependencies={"upload": Provide(provide_upload)},
-        request_max_body_size=MAX_BODY_BYTES,
-        operation_class=CsvImportOperation,
-    )
+    @csv_import_route("/import/csv", deadline_seconds=60)
     async def import_(upload: NamedDependency[UploadFile], *, dry_run: FromQuery[bool] = False) -> ImportReport:
         reader = await read_upload(upload, Note)
         found = [row.value async for batch in reader.batches() for row in batch]

@@ -7,19 +7,36 @@ to two files, and to a text part that is not UTF-8; here each of these is a sent
 from dataclasses import dataclass
 from typing import Any, Final
 
-from litestar import Request
+from litestar import Request, post
 from litestar.datastructures import UploadFile
+from litestar.di import Provide
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
-from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
+from litestar.status_codes import HTTP_200_OK, HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from microdemo_core.csv.limits import MAX_BODY_BYTES
 from microdemo_core.problems import BadRequest, FieldError, Invalid, PayloadTooLarge, UnsupportedMediaType
 
-__all__ = ("CsvImportOperation", "provide_upload")
+__all__ = ("csv_import_route", "provide_upload")
 
 _PART: Final = "file"
+
+
+def csv_import_route(path: str, *, deadline_seconds: float, **options: Any) -> post:
+    """``@post`` for a handler that asks for ``upload: NamedDependency[UploadFile]`` and answers 200 with a report.
+
+    ``deadline_seconds`` stands for the request's usual few; ``options`` are ``@post``'s own.
+    """
+    return post(
+        path,
+        status_code=HTTP_200_OK,
+        operation_class=_ImportOperation,
+        opt={"deadline_seconds": deadline_seconds},
+        request_max_body_size=MAX_BODY_BYTES,
+        dependencies={"upload": Provide(provide_upload)},
+        **options,
+    )
 
 
 async def provide_upload(request: Request[Any, Any, Any]) -> UploadFile:
@@ -51,8 +68,8 @@ async def provide_upload(request: Request[Any, Any, Any]) -> UploadFile:
 
 
 @dataclass
-class CsvImportOperation(Operation):
-    """For a handler's ``operation_class``: a dependency does not show the request's body in OpenAPI."""
+class _ImportOperation(Operation):
+    """A dependency does not show the request's body in OpenAPI."""
 
     def __post_init__(self) -> None:
         file = Schema(
