@@ -58,6 +58,9 @@ ifdef ARGS
 else
 	@$(BIN)/pytest --numprocesses 2 --dist loadscope libs apps deploy examples
 	@$(BIN)/pytest tests
+	@oldest="$$($(BIN)/python -m microdemo_core.testing.oldest)"; \
+	if [ -n "$$oldest" ]; then echo "The services once more, with $$oldest"; \
+	    env $$oldest $(BIN)/pytest --numprocesses 2 --dist loadscope apps; fi
 endif
 
 check: .venv/.synced

@@ -224,7 +224,7 @@ async def test_one_import_at_a_time(client: httpx.AsyncClient, kernel: KernelPlu
     """409 for the second; it works once the first is done."""
     content = "name,email\nEve,eve@example.com\n"
     async with kernel.database.engine.begin() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(0x75736572)"))
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": 0x75736572})
         assert (await send(client, ada, content)).status_code == 409
     assert (await send(client, ada, content)).status_code == 200
 

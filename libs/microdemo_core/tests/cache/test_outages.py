@@ -1,9 +1,10 @@
 """Redis killed, silent, and back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
@@ -21,12 +22,22 @@ async def fragile(valkey: MortalValkey) -> AsyncIterator[Cache]:
     await cache.aclose()
 
 
+@pytest.fixture
+def every_level() -> Iterator[None]:
+    """An app that another test booted may have set the process's level above INFO."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
 async def until_back(cache: Cache) -> None:
     async with asyncio.timeout(10):
         while not await cache.ping():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.usefixtures("every_level")
 async def test_reads_survive_a_kill_and_hit_again_after_the_restart(
     valkey: MortalValkey, fragile: Cache, source: Source
 ) -> None:
