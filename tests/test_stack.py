@@ -48,18 +48,6 @@ def test_the_readmes_walk_runs(stack: Stack) -> None:
         assert expected in done.stdout, f"{expected}\n{done.stdout}"
 
 
-@pytest.mark.parametrize("name", ["notes.py", "conftest.py", "test_notes.py"])
-def test_the_readme_shows_the_example_that_is_tested(name: str) -> None:
-    """The service in the README is the file in ``examples/notes``, to the letter."""
-    assert _block("python", f"<!-- {name} -->") == (ROOT / "examples" / "notes" / name).read_text()
-
-
-def test_the_example_is_short() -> None:
-    """A service on the kernel is under 60 lines of code."""
-    lines = (ROOT / "examples" / "notes" / "notes.py").read_text().splitlines()
-    assert len([line for line in lines if line.strip()]) < 60
-
-
 async def _counts(http: httpx.AsyncClient) -> list[str]:
     admin = await sign_in(http, "admin@test.com")
     return [
