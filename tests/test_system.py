@@ -122,6 +122,7 @@ async def test_the_contract_first_version_clients_parse(http: httpx.AsyncClient,
         ("GET", "/users/readyz", 404),
         ("PUT", "/inventory/reservations/x/1", 404),
         ("POST", "/users/login", 400),
+        ("BREW", "/orders/none", 400),
     ):
         headers = bob if "/users/" not in path else {}
         answer = await http.request(method, path, headers=headers, content=b"{" if method == "POST" else None)

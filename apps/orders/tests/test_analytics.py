@@ -63,14 +63,15 @@ async def test_timeseries_days_are_clamped(client: httpx.AsyncClient, bob: Heade
 
 
 async def test_forecast(client: httpx.AsyncClient, history: date, bob: Headers) -> None:
-    """90 days of history up to today, then the days asked for, inside their interval."""
+    """90 whole days of history, then the days asked for from today on, each inside its interval."""
     answer = await client.get("/analytics/forecast", params={"days": 14}, headers=bob)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     assert found.keys() >= {"days", "method", "seasonality", "history", "forecast", "anomalies", "backtest"}
     assert (found["days"], len(found["history"]), len(found["forecast"])) == (14, 90, 14)
-    assert found["history"][-1] == {"date": history.isoformat(), "revenue": 10.0}
-    assert found["forecast"][0]["date"] == (history + timedelta(days=1)).isoformat()
+    # Of today there is a part, which no day before can be compared with.
+    assert found["history"][-1] == {"date": (history - timedelta(days=1)).isoformat(), "revenue": 7.25}
+    assert found["forecast"][0]["date"] == history.isoformat()
     assert all(0 <= day["lower"] <= day["revenue"] <= day["upper"] for day in found["forecast"])
     assert found["method"] in ("linear", "exp", "hw")
 

@@ -339,3 +339,19 @@ async def test_concurrent_steps_are_one_step(
     assert {answer.status_code for answer in answers} == {200}
     timeline = (await client.get("/ORD-1/timeline", headers=ada)).json()
     assert [event["event_type"] for event in timeline] == ["order_created", "status_changed"]
+
+
+async def test_no_step_without_its_event(
+    client: httpx.AsyncClient, place: Place, shelves: Shelves, bob: Headers, sql: asyncpg.Connection
+) -> None:
+    """They are one statement: where the trail cannot be written, nothing has happened, at inventory neither."""
+    await shelves.add("SKU-1", 10)
+    await place(("SKU-1", 2), id="ORD-1")
+    await sql.execute("ALTER TABLE order_events ADD CONSTRAINT no_more CHECK (event_type = 'order_created') NOT VALID")
+    try:
+        assert (await client.put("/ORD-1", json={"status": "cancelled"}, headers=bob)).is_error
+        assert (await client.delete("/ORD-1", headers=bob)).is_error
+    finally:
+        await sql.execute("ALTER TABLE order_events DROP CONSTRAINT no_more")
+    assert (await client.get("/ORD-1", headers=bob)).json()["status"] == "pending"
+    assert await shelves.reservations("ORD-1") == {1: "held"}

@@ -9,27 +9,11 @@ from hypothesis import strategies as st
 
 from microdemo_core.problems import Invalid
 from microdemo_orders import lines
-from microdemo_orders.money import LARGEST_PRICE, NotMoney, cents
+from microdemo_orders.money import LARGEST_PRICE
 from microdemo_orders.schemas import Item, ItemInput
 from microdemo_orders.stock import Line
 
 D = Decimal
-
-
-@pytest.mark.parametrize(
-    ("amount", "rounded"),
-    [("0", "0.00"), ("-0", "0.00"), ("1.005", "1.01"), ("1.004", "1.00"), ("1E+2", "100.00"), ("99999999.99", None)],
-)
-def test_cents(amount: str, rounded: str | None) -> None:
-    """Two digits, half up, no negative zero."""
-    assert str(cents(D(amount))) == (rounded or amount)
-
-
-@pytest.mark.parametrize("amount", ["-0.01", "NaN", "sNaN", "Infinity", "1E+999999", "100000000"])
-def test_not_money(amount: str) -> None:
-    """Refused without writing out a million digits."""
-    with pytest.raises(NotMoney):
-        cents(D(amount))
 
 
 PRICES = st.none() | st.decimals(0, LARGEST_PRICE, places=2)

@@ -237,3 +237,15 @@ async def test_too_many_at_once_is_503(orders_app: OrdersApp, shelves: Shelves, 
     placed = sum(answer.status_code == 201 for answer in answers)
     assert placed + len(refused) == 10
     assert await sql.fetchval("SELECT count(*) FROM orders") == placed
+
+
+async def test_the_dearest_line_there_is(
+    client: httpx.AsyncClient, place: Place, shelves: Shelves, ada: Headers
+) -> None:
+    """The most pieces at the highest price: exact wherever it is stored, summed and shown."""
+    await shelves.add("SKU-1", 10_000, "99999999.99")
+    order = (await place(("SKU-1", 10_000, "99999999.99"), by=ada, total="999999999900.00")).json()
+    assert order["total"] == "999999999900.00"
+    assert (await client.get("/analytics", headers=ada)).json()["total_revenue"] == "999999999900.00"
+    assert (await client.put(f"/{order['id']}", json={"status": "cancelled"}, headers=ada)).status_code == 200
+    assert await shelves.left("SKU-1") == 10_000

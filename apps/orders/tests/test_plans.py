@@ -80,9 +80,9 @@ async def test_writes_and_the_workers_look_use_indexes(kernel: KernelPlugin) -> 
     """Compare-and-set, taking up, and what is due."""
     async with kernel.database.unit_of_work() as work:
         async with statements_of(kernel.database) as sent:
-            order = await Orders(work).take_up("ORD-1000", again_in_seconds=1)
+            order = await Orders(work).take_up("ORD-1000")
             assert order is not None
-            assert await Orders(work).advance(order, "released", due_at=None) is not None
+            assert await Orders(work).advance(order, "released") is not None
         for statement in sent:
             plan = await plan_of(work.session, statement)
             assert (plan.sequential_scans, plan.uses_index("pk_orders")) == ([], True), plan

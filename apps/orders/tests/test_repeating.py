@@ -139,3 +139,17 @@ async def test_strangers_race_for_an_id(place: Place, shelves: Shelves, bob: Hea
     answers = await asyncio.gather(*(place(("SKU-1", 1), id="ORD-1", by=who) for who in (bob, eve)))
     assert sorted(answer.status_code for answer in answers) == [201, 409]
     assert await shelves.left("SKU-1") == 9
+
+
+async def test_an_id_that_an_import_has_taken(
+    client: httpx.AsyncClient, place: Place, shelves: Shelves, ada: Headers, people: dict[str, int]
+) -> None:
+    """Bob's order was refused and Eve's took its id: the same request of Bob's does not tell him hers."""
+    await shelves.add("SKU-1", 1)
+    assert (await place(("SKU-1", 5), id="ORD-1")).status_code == 409
+    lines = '"[{""sku"":""SKU-1"",""quantity"":1,""price"":""7.00""}]"'
+    rows = f"id,user_id,total,status,items_json\nORD-1,{people['Eve']},7.00,completed,{lines}\n"
+    report = await client.post("/import/csv", files={"file": ("o.csv", rows, "text/csv")}, headers=ada)
+    assert report.json()["created_count"] == 1, report.text
+    again = await place(("SKU-1", 5), id="ORD-1")
+    assert (again.status_code, again.json()["detail"]) == (409, "An order ORD-1 already exists.")

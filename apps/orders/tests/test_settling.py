@@ -9,8 +9,14 @@ import httpx
 import pytest
 
 from microdemo_core.plugin import KernelPlugin
+from microdemo_orders.changing import Changing
+from microdemo_orders.customers import Customers
+from microdemo_orders.errors import ChangedMeanwhile
+from microdemo_orders.intent import Actor, Intent
+from microdemo_orders.repository import Orders
+from microdemo_orders.schemas import ItemInput, OrderUpdate
 from microdemo_orders.settling import Settler
-from microdemo_orders.stock import Reservation, Stock
+from microdemo_orders.stock import Line, Reservation, ReservationRequest, Stock
 
 from .conftest import Neighbour, OrdersApp, Place, RunningOrders, Shelves
 from .proxy import FaultyProxy
@@ -321,7 +327,12 @@ async def test_reactivating_before_the_release_was_heard(
 
 
 async def test_the_database_goes_away_behind_the_reservation(
-    orders_app: OrdersApp, neighbours: list[Neighbour], shelves: Shelves, bob: Headers, sql: asyncpg.Connection
+    orders_app: OrdersApp,
+    neighbours: list[Neighbour],
+    shelves: Shelves,
+    bob: Headers,
+    sql: asyncpg.Connection,
+    kernel: KernelPlugin,
 ) -> None:
     """What is stored and reserved will be placed, so its request does not report a failure."""
     await shelves.add("SKU-1", 10)
@@ -345,3 +356,91 @@ async def test_the_database_goes_away_behind_the_reservation(
         assert settled is not None
         assert settled.saga == "held"
     assert await shelves.left("SKU-1") == 9
+    # The connections of the app that other tests share were cut off too.
+    await kernel.database.close()
+
+
+async def test_a_driver_leaves_the_next_attempt_alone(
+    orders_app: OrdersApp, neighbours: list[Neighbour], shelves: Shelves, bob: Headers, people: dict[str, int]
+) -> None:
+    """Its own was refused, and a request that may still withdraw has placed the id anew: it reserves nothing there."""
+    await shelves.add("SKU-1", 0)
+    await shelves.add("SKU-2", 10)
+    async with FaultyProxy.before(neighbours[1].port) as proxy, orders_app(INVENTORY_URL=proxy.url) as orders:
+        proxy.lose_answers = True
+        assert (await orders.client.post("/", json=ONE, headers=bob)).status_code == 202
+        proxy.lose_answers = False
+        request = ReservationRequest(lines=[Line("SKU-2", 1)], prices="must_agree")
+        intent = Intent(request=request, status="pending", user_id=people["Bob"], actor=Actor(people["Bob"], None))
+
+        async def refused_and_placed_anew() -> None:
+            await settler(orders).settle("ORD-1")
+            async with orders.kernel.database.single_statement() as work:
+                anew = await Orders(work).insert(
+                    "placing",
+                    id="ORD-1",
+                    user_id=people["Bob"],
+                    status="pending",
+                    items=[],
+                    total=0,
+                    intent=intent,
+                    attempts=1,
+                )
+            assert anew is not None
+            assert anew.epoch == 2
+
+        late = Settler(orders.kernel.database, _Interrupted(orders.kernel, refused_and_placed_anew))
+        settled = await late.settle("ORD-1")
+        assert settled is not None
+        assert (settled.saga, settled.epoch) == ("placing", 2)
+    assert await shelves.reservations("ORD-1") == {1: "refused"}
+
+
+async def test_an_edit_that_was_overtaken(
+    client: httpx.AsyncClient, orders_app: OrdersApp, place: Place, shelves: Shelves, bob: Headers, people: Any
+) -> None:
+    """Refused, but before it hears so the next edit has begun: 409, not the other's lines as if they were its own."""
+    await shelves.add("SKU-1", 10)
+    await place(("SKU-1", 2), id="ORD-1")
+    async with orders_app() as orders:
+
+        async def overtake() -> None:
+            await settler(orders).settle("ORD-1")
+            less = {"items": [{"sku": "SKU-1", "quantity": 1}]}
+            assert (await client.put("/ORD-1", json=less, headers=bob)).status_code == 200
+
+        kernel = orders.kernel
+        late = Settler(kernel.database, _Interrupted(kernel, overtake))
+        changing = Changing(kernel.database, late, Customers(kernel.peers["users"], kernel.signer))
+        caller = kernel.verifier.verify(bob["Authorization"].removeprefix("Bearer "))
+        with pytest.raises(ChangedMeanwhile):
+            await changing.update(caller, "ORD-1", OrderUpdate(items=[ItemInput("SKU-1", 11)]))
+    assert (await client.get("/ORD-1", headers=bob)).json()["items"][0]["quantity"] == 1
+
+
+async def test_a_change_is_decided_on_what_inventory_has_decided(
+    orders_app: OrdersApp, neighbours: list[Neighbour], shelves: Shelves, bob: Headers
+) -> None:
+    """An order that is being placed has no total yet: a change that states one settles it first, then compares."""
+    await shelves.add("SKU-1", 10)
+    async with FaultyProxy.before(neighbours[1].port) as proxy, orders_app(INVENTORY_URL=proxy.url) as orders:
+        proxy.lose_answers = True
+        assert (await orders.client.post("/", json=ONE, headers=bob)).status_code == 202
+        proxy.lose_answers = False
+        change = {"total": "10.00", "status": "cancelled"}
+        cancelled = await orders.client.put("/ORD-1", json=change, headers=bob)
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert await shelves.left("SKU-1") == 10
+
+
+async def test_what_was_not_there_is_there_with_its_202(
+    orders_app: OrdersApp, neighbours: list[Neighbour], shelves: Shelves, bob: Headers
+) -> None:
+    """Somebody has asked for the id before, and the cache remembers that there was none."""
+    await shelves.add("SKU-1", 10)
+    async with FaultyProxy.before(neighbours[1].port) as proxy, orders_app(INVENTORY_URL=proxy.url) as orders:
+        assert (await orders.client.get("/ORD-1", headers=bob)).status_code == 404
+        proxy.lose_answers = True
+        accepted = await orders.client.post("/", json=ONE, headers=bob)
+        assert accepted.status_code == 202
+        assert (await orders.client.get(f"/{accepted.headers['location']}", headers=bob)).json()["settling"] is True

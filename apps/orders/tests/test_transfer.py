@@ -8,7 +8,9 @@ import asyncpg
 import httpx
 import pytest
 
-from .conftest import OrdersApp, Place, Shelves
+from microdemo_core.testing.tokens import Tokens
+
+from .conftest import Neighbour, OrdersApp, Place, Shelves
 from .test_reading import add
 
 pytestmark = pytest.mark.anyio
@@ -204,3 +206,44 @@ async def test_inventory_down(
         answer = await orders.client.post("/import/csv", files=file, headers=ada)
     assert answer.status_code == 503
     assert await sql.fetchval("SELECT count(*) FROM orders") == 0
+
+
+async def test_a_refused_row_leaves_the_order_as_it_was(
+    client: httpx.AsyncClient, place: Place, shelves: Shelves, ada: Headers, people: dict[str, int]
+) -> None:
+    """Its time too: it comes with the lines, or not at all."""
+    await shelves.add("SKU-1", 3)
+    before = (await place(("SKU-1", 1), id="ORD-1")).json()
+    more = row(
+        "ORD-1",
+        user_id=people["Bob"],
+        status="pending",
+        total="90.00",
+        items='[{"sku":"SKU-1","quantity":9,"price":10}]',
+    )
+    report = await send(client, ada, more)
+    assert (counts(report), "9 wanted, 3 available" in report["errors"][0]) == ((0, 0, 1), True)
+    assert (await client.get("/ORD-1", headers=ada)).json()["created_at"] == before["created_at"]
+    assert counts(await send(client, ada, more.replace(":9", ":3").replace("90.00", "30.00"))) == (0, 1, 0)
+    assert (await client.get("/ORD-1", headers=ada)).json()["created_at"] == AT
+
+
+async def test_a_row_that_was_given_up_is_no_order(
+    client: httpx.AsyncClient, shelves: Shelves, ada: Headers, tokens: Tokens, neighbours: list[Neighbour]
+) -> None:
+    """Its reservation was released before it was made: the report says that the row failed."""
+    await shelves.add("SKU-1", 10)
+    async with httpx.AsyncClient(base_url=neighbours[1].url, headers=tokens.service("inventory")) as inventory:
+        assert (await inventory.delete("/reservations/ORD-1/1")).status_code == 200
+    report = await send(client, ada, row("ORD-1", status="pending"))
+    assert (counts(report), len(report["errors"])) == ((0, 0, 1), 1)
+    assert await shelves.left("SKU-1") == 10
+
+
+async def test_history_with_and_without_times(client: httpx.AsyncClient, shelves: Shelves, ada: Headers) -> None:
+    """Rows of one file need not agree on it: what has no time is from now."""
+    await shelves.add("SKU-1", 10)
+    assert counts(await send(client, ada, row("OLD"), row("NEW", at=""), row("PAST"))) == (3, 0, 0)
+    times = [(await client.get(f"/{order_id}", headers=ada)).json()["created_at"] for order_id in ("OLD", "NEW")]
+    assert times[0] == AT
+    assert times[1] > AT

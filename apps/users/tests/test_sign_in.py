@@ -8,6 +8,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from jose import jwt
+from litestar import Litestar
 from sqlalchemy import select
 
 from microdemo_core.auth import PARAMETERS
@@ -48,9 +49,9 @@ class Hasher(PasswordHasher):
 
 
 @pytest.fixture
-def hasher(kernel: KernelPlugin, monkeypatch: pytest.MonkeyPatch) -> Hasher:
+async def hasher(app: Litestar, kernel: KernelPlugin, monkeypatch: pytest.MonkeyPatch) -> Hasher:
     counting = Hasher(kernel)
-    monkeypatch.setattr(kernel.passwords, "_hasher", counting)
+    monkeypatch.setattr(await app.dependencies["passwords"](), "_hasher", counting)
     return counting
 
 

@@ -132,6 +132,7 @@ def test_nginx_own_errors_are_problems(gateway: Gateway, upstream: Upstream) -> 
     assert_problem(gateway.ask("/", "POST", body=b""), 405)
     assert_problem(gateway.ask("/users/", "TRACE"), 405)
     assert_problem(gateway.ask('/"\\<&'), 404)
+    assert_problem(gateway.ask("/", headers={"If-Match": '"another"'}), 412)
     assert upstream.asked == []
 
 
@@ -168,6 +169,12 @@ def test_csv_keeps_its_query(gateway: Gateway) -> None:
     """The dry run, for one."""
     assert gateway.ask("/orders/import/csv?dry_run=true", "POST", body=b"").json()["path"] == "/import/csv?dry_run=true"
     assert gateway.ask("/inventory/export/csv").json()["path"] == "/export/csv"
+
+
+def test_an_import_says_that_its_connection_ends(gateway: Gateway) -> None:
+    """A file refused before it has arrived leaves a connection that nobody can use: clients must not try."""
+    for path, told in (("/users/import/csv", "close"), ("/users/import/csv/", "close"), ("/users/", "keep-alive")):
+        assert gateway.ask(path, "POST", body=b"{}").header("Connection") == [told]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from microdemo_core.db import Database, create_engine
@@ -16,15 +16,19 @@ pytestmark = pytest.mark.anyio
 
 
 class Forgetter:
-    """Keeps what it was told to forget."""
+    """Keeps what it was told to forget, and, given a kernel, how many notes anybody could read just then."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: KernelPlugin | None = None) -> None:
         self.keys: list[str] = []
         self.namespaces: list[str] = []
+        self.seen: list[int] = []
+        self._kernel = kernel
 
     async def invalidate(self, keys: list[str], namespaces: list[str]) -> None:
         self.keys += keys
         self.namespaces += namespaces
+        if self._kernel is not None:
+            self.seen.append(await _count(self._kernel))
 
 
 async def _count(kernel: KernelPlugin) -> int:
@@ -92,20 +96,50 @@ async def test_an_error_after_a_write_leaves_nothing(clean: None, kernel: Kernel
     assert forgetter.keys == []
 
 
-async def test_invalidation_and_hooks_follow_the_commit(clean: None, kernel: KernelPlugin) -> None:
+async def test_invalidation_follows_the_commit(clean: None, kernel: KernelPlugin) -> None:
     """What is forgotten is forgotten when others can already read the new row."""
-    forgetter = Forgetter()
-    seen: list[int] = []
-
-    async def look() -> None:
-        seen.append(await _count(kernel))
-
+    forgetter = Forgetter(kernel)
     async with Database(kernel.database.engine, forgetter).unit_of_work() as uow:
         await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
         uow.invalidate("notes:note:1", namespaces=("notes:notes",))
-        uow.after_commit(look)
         assert forgetter.keys == []
-    assert (forgetter.keys, forgetter.namespaces, seen) == (["notes:note:1"], ["notes:notes"], [1])
+    assert (forgetter.keys, forgetter.namespaces, forgetter.seen) == (["notes:note:1"], ["notes:notes"], [1])
+
+
+async def test_a_commit_cut_short_is_taken_for_done(clean: None, kernel: KernelPlugin) -> None:
+    """When a deadline strikes during COMMIT nobody knows its outcome, so the cache forgets; no connection is lost."""
+    is_committing = asyncio.Event()
+    event.listen(kernel.database.engine.sync_engine, "commit", lambda _: is_committing.set(), once=True)
+    forgetter = Forgetter()
+
+    async def write() -> None:
+        async with Database(kernel.database.engine, forgetter).unit_of_work() as uow:
+            await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
+            uow.invalidate("notes:note:1")
+
+    writing = asyncio.create_task(write())
+    await is_committing.wait()
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert forgetter.keys == ["notes:note:1"]
+    assert kernel.database.engine.sync_engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue's
+
+
+async def test_a_single_statement_cut_short_is_taken_for_done(clean: None, kernel: KernelPlugin) -> None:
+    """What was stored is forgotten in the cache, whatever ends the block."""
+    forgetter = Forgetter()
+
+    async def write() -> None:
+        async with Database(kernel.database.engine, forgetter).single_statement() as uow:
+            await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
+            uow.invalidate("notes:note:1")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await write()
+    assert await _count(kernel) == 1
+    assert forgetter.keys == ["notes:note:1"]
 
 
 async def test_a_starved_pool_is_503_with_a_hint(
@@ -149,15 +183,13 @@ async def test_waits_in_the_database_are_bounded(settings: Settings) -> None:
 
 
 async def test_many_units_of_work_share_a_small_pool(clean: None, kernel: KernelPlugin) -> None:
-    """A connection goes back before the hooks run, so that hooks may take one themselves."""
-
-    async def look() -> None:
-        await _count(kernel)
+    """A connection goes back before the cache is told, which takes its time."""
+    database = Database(kernel.database.engine, Forgetter(kernel))
 
     async def write() -> None:
-        async with kernel.database.unit_of_work() as uow:
+        async with database.unit_of_work() as uow:
             await uow.session.execute(text("INSERT INTO notes (user_id, text) VALUES (1, 'x')"))
-            uow.after_commit(look)
+            uow.invalidate("notes:note:1")
 
     await asyncio.gather(*(write() for _ in range(kernel.settings.pool_size)))
     assert await _count(kernel) == kernel.settings.pool_size

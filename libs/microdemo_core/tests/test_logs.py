@@ -37,6 +37,9 @@ def output() -> Iterator[io.StringIO]:
         ({"text": "connect to postgresql://users:hunter2@db:5432/x"}, "hunter2"),
         ({"text": "row $argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"}, "aGFzaA"),
         ({"items": [{"refresh_token": "abc123"}]}, "abc123"),
+        ({"text": "duplicate key\nDETAIL:  Key (email)=(bob@example.com) already exists."}, "bob@"),
+        ({"text": "(UndefinedTable) no\n[SQL: SELECT 1\nFROM vault]\n(Background: x)"}, "vault"),
+        ({"text": "invalid input for query argument $1: 'hunter2' (not an int)"}, "hunter2"),
     ],
 )
 def test_secrets_are_hidden_wherever_they_stand(event: dict[str, object], hidden: str) -> None:

@@ -1,6 +1,8 @@
 """Migrations: safe from several replicas at once, and readiness knows when they are behind."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import httpx
@@ -36,13 +38,29 @@ async def test_replicas_take_turns(
 
 async def test_readiness_names_migrations_that_are_behind(client: httpx.AsyncClient, kernel: KernelPlugin) -> None:
     """A schema older than the code makes the instance unready, and says so."""
-    kernel.health._migrated = False
-    async with kernel.database.engine.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = 'older'"))
-    try:
+    async with _schema_at(kernel, None):
         answer = await client.get("/readyz")
-    finally:
-        async with kernel.database.engine.begin() as connection:
-            await connection.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": kernel.migrations.head})
     assert (answer.status_code, answer.json()["down"]) == (503, ["migrations"])
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_schema_of_the_next_version_is_not_behind(client: httpx.AsyncClient, kernel: KernelPlugin) -> None:
+    """During a rollout, and after a rollback, this version restarts on a schema that the next one has migrated."""
+    async with _schema_at(kernel, "from_the_future"):
+        assert (await client.get("/readyz")).status_code == 200
+
+
+@asynccontextmanager
+async def _schema_at(kernel: KernelPlugin, revision: str | None) -> AsyncIterator[None]:
+    async def write(revision: str | None) -> None:
+        async with kernel.database.engine.begin() as connection:
+            await connection.execute(text("DELETE FROM alembic_version"))
+            if revision is not None:
+                await connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": revision})
+
+    kernel.health._migrated = False
+    await write(revision)
+    try:
+        yield
+    finally:
+        await write(kernel.migrations.head)

@@ -1,11 +1,16 @@
 """The plugin: what it refuses at boot, and what it answers for."""
 
+from typing import Annotated, Any
+
 import httpx
 import pytest
-from litestar import Litestar, get
+from litestar import Litestar, WebSocket, asgi, get, post, route, websocket
 from litestar.exceptions import ImproperlyConfiguredException
+from litestar.params import FromQuery, JSONBody
+from litestar.types import Receive, Scope, Send
+from msgspec import Meta, Struct
 
-from microdemo_core.auth import requires_service
+from microdemo_core.auth import PUBLIC, requires_admin, requires_service
 from microdemo_core.plugin import KernelPlugin
 from microdemo_core.settings import Settings
 from microdemo_core.testing.service import ServiceUnderTest
@@ -29,6 +34,33 @@ def test_a_route_without_a_guard_stops_the_boot(settings: Settings, service: Ser
 
     with pytest.raises(ImproperlyConfiguredException, match="/open has no guard"):
         _app(settings, service, forgotten)
+
+
+def test_no_kind_of_handler_is_open_by_mistake(settings: Settings, service: ServiceUnderTest) -> None:
+    """Web sockets and mounted applications need a guard too, and OPTIONS, of which no token is asked, is Litestar's."""
+
+    @websocket("/socket")
+    async def listen(socket: WebSocket[Any, Any, Any]) -> None: ...
+
+    @asgi("/mounted", is_mount=True, copy_scope=True)
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    @route("/both", http_method=["GET", "OPTIONS"], guards=[requires_admin])
+    async def both() -> None: ...
+
+    for handler, sentence in ((listen, "/socket has no guard"), (mounted, "/mounted"), (both, "OPTIONS asks for no")):
+        with pytest.raises(ImproperlyConfiguredException, match=sentence):
+            _app(settings, service, handler)
+
+
+def test_a_parameter_with_a_dependencys_name_stops_the_boot(settings: Settings, service: ServiceUnderTest) -> None:
+    """Otherwise ``?page=2`` would silently be the kernel's page."""
+
+    @get("/list", guards=[requires_admin])
+    async def listed(page: FromQuery[int]) -> None: ...
+
+    with pytest.raises(ImproperlyConfiguredException, match="parameter 'page'"):
+        _app(settings, service, listed)
 
 
 async def test_an_unexpected_error_says_nothing_of_itself(
@@ -57,6 +89,41 @@ async def test_validation_names_the_field(client: httpx.AsyncClient, tokens: Tok
     assert answer.json()["errors"] == [{"field": "text", "message": "Expected `str`, got `int`"}]
     missing = await client.post("/", json={}, headers=tokens.user())
     assert missing.json()["errors"] == [{"field": "text", "message": "this is missing"}]
+
+
+@pytest.mark.parametrize("body", [b'{"text":"\xff"}', b"[" * 200_000, b'{"text":', b'{"text":"\\ud800"}'])
+async def test_a_body_that_cannot_be_read_is_400(client: httpx.AsyncClient, tokens: Tokens, body: bytes) -> None:
+    """Whatever the decoder stumbles over is the caller's mistake, never a 500."""
+    headers = {**tokens.user(), "Content-Type": "application/json"}
+    answer = await client.post("/", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_that_is_not_there_is_named(client: httpx.AsyncClient, tokens: Tokens) -> None:
+    """422: there is nothing to be read."""
+    answer = await client.post("/", content=b"", headers={**tokens.user(), "Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "body", "message": "this is missing"}]
+
+
+class Thing(Struct):
+    sku: Annotated[str, Meta(pattern=r"^[A-Z']+\Z", description="capitals and apostrophes")]
+    codes: list[Annotated[str, Meta(pattern="^x$")]]
+
+
+async def test_a_pattern_is_told_in_words(settings: Settings, service: ServiceUnderTest) -> None:
+    """Where the type has a description it stands for the regular expression."""
+
+    @post("/things", opt=PUBLIC)
+    async def create(data: JSONBody[Thing]) -> None: ...
+
+    app = _app(settings, service, create)
+    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:  # type: ignore[arg-type]
+        told = await client.post("/things", json={"sku": "a", "codes": []})
+        plain = await client.post("/things", json={"sku": "A'", "codes": ["x", "y"]})
+    assert told.json()["errors"] == [{"field": "sku", "message": "this should be capitals and apostrophes"}]
+    assert plain.json()["errors"] == [{"field": "codes[1]", "message": "this should be of the form ^x$"}]
 
 
 async def test_the_wrong_method_keeps_its_allow_header(client: httpx.AsyncClient, tokens: Tokens) -> None:

@@ -30,6 +30,21 @@ def test_a_weak_secret_stops_the_boot_outside_local_use(secret: str) -> None:
     assert Settings.load({**GOOD, "JWT_SECRET_KEY": secret, "ENVIRONMENT": "local"}).jwt_secret_key == secret
 
 
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("DATABASE_URL", "postgresql://users:hunter2@127.0.0.1:port/usersdb"),
+        ("DATABASE_URL", "postgresql://users:hunter2@127.0.0.1:5432"),
+        ("REDIS_URL", "redis://:hunter2/with/slashes@127.0.0.1:6379/0"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_listed(variable: str, url: str) -> None:
+    """It is one of the things that are wrong, not a traceback, and nothing of it is repeated."""
+    with pytest.raises(SettingsError, match=variable) as caught:
+        Settings.load({**GOOD, variable: url})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_secrets_stay_out_of_the_repr() -> None:
     """A settings object may be logged."""
     text = repr(Settings.load(GOOD))

@@ -3,13 +3,14 @@
 import re
 from typing import Annotated, Any, Final
 
-from litestar import Controller, MediaType, Request, Response, delete, get, post, put
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from microdemo_core.auth import Principal, requires_admin, requires_user
+from microdemo_core.bodies import encoded_response
 from microdemo_core.conditional import IfMatch, IfNoneMatch, StaleVersion, conditional_response
 from microdemo_core.csv import (
     ImportReport,
@@ -17,7 +18,7 @@ from microdemo_core.csv import (
     csv_response,
     read_upload,
 )
-from microdemo_core.db import Database, page_headers, page_response
+from microdemo_core.db import Database, encoded_page_response, page_response
 from microdemo_core.dependencies import Caller, Page, Work
 from microdemo_core.openapi import problems
 from microdemo_inventory.analytics import Analytics
@@ -60,9 +61,7 @@ class ItemController(Controller):
         q: _Search = None,
         stock: _Stock = None,
     ) -> Response[list[InventoryItem]]:
-        found = await catalogue.page(page, q=q, stock=stock)
-        headers = page_headers(request, page, total=found.total, next_cursor=found.next_cursor)
-        return _encoded(bytes(found.items), headers)
+        return encoded_page_response(request, page, await catalogue.page(page, q, stock))
 
     @get("/{item_id:int}", summary="Get an item", operation_id="get_item", responses=problems(UnknownItem))
     async def get_item(
@@ -156,7 +155,7 @@ class AnalyticsController(Controller):
 
     @get("/", summary="Stock counts", operation_id="get_analytics")
     async def get_analytics(self, analytics: NamedDependency[Analytics]) -> Response[Summary]:
-        return _encoded(await analytics.summary.encoded())
+        return encoded_response(await analytics.summary.encoded())
 
 
 class TransferController(Controller):
@@ -193,8 +192,3 @@ class TransferController(Controller):
 
 def _changed(item: InventoryItem) -> Response[InventoryItem]:
     return Response(item, headers={"ETag": item.tag})
-
-
-def _encoded(payload: bytes, headers: dict[str, str] | None = None) -> Response[Any]:
-    """JSON as it lies in the cache."""
-    return Response(payload, media_type=MediaType.JSON, headers=headers)

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta
 
+from microdemo_core.money import cents
 from microdemo_core.problems import Invalid
 
 __all__ = (
@@ -30,10 +31,9 @@ R = TypeVar("R")
 # Far enough below an integer's 2,147,483,647 that pieces given back on top of it fit too.
 MAX_QUANTITY: Final = 1_000_000_000
 MAX_EPOCH: Final = 2**31 - 1
-_PRICE_LIMIT: Final = Decimal(10**8)
+_LARGEST_PRICE: Final = Decimal("99999999.99")
 # More than the most that 1,000 lines of 1,000,000 pieces at such a price come to.
-_TOTAL_LIMIT: Final = Decimal(10**18)
-_CENT: Final = Decimal("0.01")
+_LARGEST_TOTAL: Final = Decimal("999999999999999999.99")
 
 # `$` alone would let a newline follow; the look-ahead means the same to Python and to JavaScript.
 SKU_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)"
@@ -42,7 +42,15 @@ RESERVED_SKUS: Final = frozenset(
     {"analytics", "by-sku", "export", "healthz", "import", "metrics", "readyz", "reservations", "schema", "version"}
 )
 
-Sku = Annotated[str, Meta(pattern=SKU_PATTERN, max_length=64, examples=["SKU-001"])]
+Sku = Annotated[
+    str,
+    Meta(
+        pattern=SKU_PATTERN,
+        max_length=64,
+        description="1 to 64 letters, digits, dots, dashes and underscores, a letter or a digit first",
+        examples=["SKU-001"],
+    ),
+]
 Name = Annotated[str, Meta(max_length=200, examples=["Enamel mug, blue"])]
 Quantity = Annotated[int, Meta(ge=0, le=MAX_QUANTITY)]
 
@@ -58,23 +66,13 @@ def checked(field: str, check: Callable[[T], R], value: T) -> R:
 
 
 def price(value: Decimal) -> Decimal:
-    """In whole cents, halves rounded up. Raises: ValueError."""
-    return _cents(value, _PRICE_LIMIT)
+    """In whole cents. Raises: NotMoney."""
+    return cents(value, largest=_LARGEST_PRICE)
 
 
 def total(value: Decimal) -> Decimal:
-    """In whole cents, halves rounded up. Raises: ValueError."""
-    return _cents(value, _TOTAL_LIMIT)
-
-
-def _cents(value: Decimal, limit: Decimal) -> Decimal:
-    # Compared first: rounding 1E+400 would take 400 digits, and NaN compares with nothing.
-    if value.is_finite() and 0 <= value < limit:
-        # abs() is for -0, which is no sum of money.
-        rounded = abs(value).quantize(_CENT, ROUND_HALF_UP)
-        if rounded < limit:
-            return rounded
-    raise ValueError(f"give an amount from 0.00 to {limit - _CENT}")
+    """In whole cents. Raises: NotMoney."""
+    return cents(value, largest=_LARGEST_TOTAL)
 
 
 def plain_name(text: str) -> str:

@@ -39,7 +39,7 @@ _DAY: Final = cast(func.timezone("UTC", OrderRow.created_at), Date)
 
 
 class Analytics:
-    """``scope`` is a user's id, or ``all``. Days are UTC's, and the last one is today."""
+    """``scope`` is a user's id, or ``all``. Days are UTC's; the last of a series is today, of a history yesterday."""
 
     def __init__(self, cache: Cache, database: Database) -> None:
         self.cache = cache
@@ -79,7 +79,8 @@ class Analytics:
         seasonality: forecasting.Seasonality,
         confidence: Confidence,
     ) -> forecasting.Forecast:
-        history = await self._days(scope, HISTORY_DAYS)
+        # Without today: it is not over, and a part of a day's revenue would drag every method down.
+        history = (await self._days(scope, HISTORY_DAYS + 1))[:-1]
         return await asyncio.to_thread(
             forecasting.forecast,
             [day.revenue for day in history],

@@ -4,12 +4,11 @@ What a request means is decided by :func:`plan`, which is pure, from the order a
 compare-and-set, and decided anew if somebody else was first.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import func
 
 from microdemo_core.auth import Principal
 from microdemo_core.db import Database
@@ -17,12 +16,12 @@ from microdemo_core.problems import Invalid
 from microdemo_orders import errors, events, lines
 from microdemo_orders.customers import Customers
 from microdemo_orders.intent import Actor, Intent
-from microdemo_orders.machine import STATUS_STEPS, UNDECIDED, UNSETTLED, SettableStatus, Status, saga_after
+from microdemo_orders.machine import STATUS_STEPS, UNDECIDED, SettableStatus, Status, saga_after
 from microdemo_orders.models import OrderRow
 from microdemo_orders.money import sum_of
-from microdemo_orders.repository import Orders, after
+from microdemo_orders.repository import Orders
 from microdemo_orders.schemas import Item, OrderUpdate
-from microdemo_orders.settling import DUE_SECONDS, Settler
+from microdemo_orders.settling import Settler
 from microdemo_orders.stock import Line, Prices, ReservationRequest
 
 __all__ = ("Change", "Changing", "plan")
@@ -85,11 +84,14 @@ class Changing:
     async def update(self, caller: Principal, order_id: str, wanted: OrderUpdate) -> OrderRow:
         """The order as it is then; still asking inventory if nobody knows yet. Raises: Problem."""
         for _ in range(_TRIES):
-            order = await self._owned(caller, order_id)
+            order = await self._decided(caller, order_id)
             change = plan(caller, order, wanted)
             if change is None:
                 return order
-            if await self._is_settled_first(order, needs_stock=change.status == "pending"):
+            if change.status == "pending" and order.saga == "releasing":
+                # Stock that is still to be given back must not be asked for again.
+                if (await self._settler.settle_quietly(order)).saga == "releasing":
+                    raise errors.StillSettling
                 continue
             if change.user_id != order.user_id:
                 await self._customers.require_active(caller, change.user_id)
@@ -103,47 +105,38 @@ class Changing:
     async def delete(self, caller: Principal, order_id: str) -> None:
         """Gives back what pending and processing orders hold; what is sold stays sold. Raises: Problem."""
         for _ in range(_TRIES):
-            order = await self._owned(caller, order_id)
+            order = await self._decided(caller, order_id)
             if order.status == "rejected":
                 raise errors.OrderRejected(order.reason)
-            if await self._is_settled_first(order, needs_stock=False):
-                continue
-            saga = "releasing" if order.saga == "held" else order.saga
-            async with self._database.unit_of_work() as work:
+            async with self._database.single_statement() as work:
                 deleted = await Orders(work).change(
                     order,
-                    saga=saga,
-                    deleted_at=func.now(),
+                    "releasing" if order.saga == "held" else order.saga,
+                    [events.deleted(order.status, Actor.of(caller))],
+                    deleted_at=datetime.now(UTC),
                     version=order.version + 1,
-                    due_at=after(DUE_SECONDS) if saga in UNSETTLED else None,
                 )
-                if deleted is not None:
-                    await Orders(work).record((order_id, events.deleted(order.status, Actor.of(caller))))
             if deleted is not None:
                 await self._settler.tell(deleted)
                 return
         raise errors.ChangedMeanwhile
 
-    async def _owned(self, caller: Principal, order_id: str) -> OrderRow:
-        """Raises: NoSuchOrder, NotYourOrder."""
+    async def _decided(self, caller: Principal, order_id: str) -> OrderRow:
+        """What the caller may change, as it stands: no decision is made on lines that inventory may still refuse.
+
+        Raises: NoSuchOrder, NotYourOrder, StillSettling.
+        """
         async with self._database.unit_of_work(read_only=True) as work:
             order = await Orders(work).get(order_id)
+        if order is not None and caller.may_act_for(order.user_id) and order.saga in UNDECIDED:
+            order = await self._settler.settle_quietly(order)
         if order is None or order.deleted_at is not None:
             raise errors.NoSuchOrder
         if not caller.may_act_for(order.user_id):
             raise errors.NotYourOrder
-        return order
-
-    async def _is_settled_first(self, order: OrderRow, *, needs_stock: bool) -> bool:
-        """Whether the order had to be, and was: then it must be looked at again. Raises: StillSettling."""
-        # Stock that is still to be given back must not be asked for again.
-        blocking = (*UNDECIDED, *(("releasing",) if needs_stock else ()))
-        if order.saga not in blocking:
-            return False
-        settled = await self._settler.settle_quietly(order)
-        if settled.saga in blocking:
+        if order.saga in UNDECIDED:
             raise errors.StillSettling
-        return True
+        return order
 
     async def apply(self, order: OrderRow, change: Change, actor: Actor, *, prices: Prices) -> OrderRow | None:
         """A change that was found legal. None if somebody else was first. Raises: Problem, as inventory says it."""
@@ -166,44 +159,45 @@ class Changing:
             user_id=change.user_id,
             actor=actor,
             notes=change.notes,
+            created_at=change.created_at,
             is_import=change.is_import,
         )
-        async with self._database.unit_of_work() as work:
+        async with self._database.single_statement() as work:
             asking = await Orders(work).change(
                 order,
-                saga="editing" if order.saga == "held" else "reactivating",
+                "editing" if order.saga == "held" else "reactivating",
                 epoch=order.epoch + 1,
                 intent=intent,
                 refusals=None,
                 attempts=1,
-                due_at=after(DUE_SECONDS),
-                created_at=change.created_at or order.created_at,
             )
         if asking is None:
             return None
         settled = await self._settler.begin(asking)
-        if settled.refusals and settled.epoch == asking.epoch:
+        if settled.epoch != asking.epoch:
+            # The next change is under way already, and what became of this one cannot be told any more.
+            raise errors.ChangedMeanwhile
+        if settled.refusals:
             raise errors.refusal(settled.refusals)
         return settled
 
     async def _decide(self, order: OrderRow, change: Change, actor: Actor) -> OrderRow | None:
         saga = order.saga if change.status == order.status else saga_after(order.saga, change.status)
-        values: dict[str, Any] = {"status": change.status, "user_id": change.user_id, "saga": saga}
+        items, total = order.items, order.total
         if change.lines is not None:
             items = [Item(line.sku, line.quantity, line.price) for line in change.lines]
-            values |= {"items": items, "total": sum_of(items)}
-        async with self._database.unit_of_work() as work:
+            total = sum_of(items)
+        contents = events.Contents(status=change.status, user_id=change.user_id, items=items, total=total)
+        found = events.differences(order, contents, actor)
+        if change.is_import:
+            found.append(events.imported(change.status, actor, is_new=False))
+        async with self._database.single_statement() as work:
             decided = await Orders(work).change(
                 order,
-                **values,
+                saga,
+                found,
+                **msgspec.structs.asdict(contents),
                 version=order.version + 1,
-                due_at=after(DUE_SECONDS) if saga in UNSETTLED else None,
                 created_at=change.created_at or order.created_at,
             )
-            if decided is None:
-                return None
-            found = events.differences(order, decided, actor)
-            if change.is_import:
-                found.append(events.imported(decided.status, actor, is_new=False))
-            await Orders(work).record(*((order.id, event) for event in found))
-        return await self._settler.tell(decided)
+        return None if decided is None else await self._settler.tell(decided)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Controller, MediaType, Request, Response, delete, get, post, put
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
@@ -14,10 +14,11 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from litestar.response import Stream
 
 from microdemo_core.auth import Principal, requires_admin, requires_user
+from microdemo_core.bodies import encoded_response
 from microdemo_core.clients import PeerUnavailable
 from microdemo_core.conditional import IfNoneMatch, conditional_response, entity_tag
 from microdemo_core.csv import csv_import_route, csv_response
-from microdemo_core.db import Database, page_headers
+from microdemo_core.db import Database, encoded_page_response
 from microdemo_core.dependencies import Caller, Page
 from microdemo_core.openapi import problems
 from microdemo_orders import errors
@@ -87,9 +88,7 @@ class OrderController(Controller):
             since=_midnight(begin) if begin else None,
             until=_midnight(end + timedelta(days=1)) if end and end < date.max else None,
         )
-        found = await reads.page(_scope(request.user), page, filters)
-        headers = page_headers(request, page, total=found.total, next_cursor=found.next_cursor)
-        return _encoded(bytes(found.rows), headers)
+        return encoded_page_response(request, page, await reads.page(_scope(request.user), page, filters))
 
     @post(
         "/",
@@ -118,7 +117,7 @@ class OrderController(Controller):
         headers = {"Location": answer.order_id}
         if answer.is_replay:
             headers["Idempotency-Replayed"] = "true"
-        return _encoded(answer.body, headers, answer.status_code)
+        return encoded_response(answer.body, headers=headers, status_code=answer.status_code)
 
     @get(
         "/{order_id:str}",
@@ -171,8 +170,8 @@ class OrderController(Controller):
         order = await changing.update(principal, _known(order_id), data)
         body = msgspec.json.encode(order.shown())
         if order.saga in UNDECIDED:
-            return _encoded(body, {"Location": order.id}, ACCEPTED)
-        return _encoded(body)
+            return encoded_response(body, headers={"Location": order.id}, status_code=ACCEPTED)
+        return encoded_response(body)
 
     @delete(
         "/{order_id:str}",
@@ -213,7 +212,7 @@ class AnalyticsController(Controller):
     @get("/", summary="Counts and revenue", operation_id="get_analytics")
     async def get_analytics(self, analytics: NamedDependency[Analytics], principal: Caller) -> Response[Summary]:
         """Of one's own orders, or of all for an admin."""
-        return _encoded(await analytics.summary.encoded(_scope(principal)))
+        return encoded_response(await analytics.summary.encoded(_scope(principal)))
 
     @get("/timeseries", summary="Orders and revenue per day", operation_id="get_timeseries")
     async def get_timeseries(
@@ -222,21 +221,23 @@ class AnalyticsController(Controller):
         principal: Caller,
         days: Annotated[int, QueryParameter(description=f"Up to today: 1 to {LONGEST_TIMESERIES}, clamped.")] = 30,
     ) -> Response[Timeseries]:
-        return _encoded(await analytics.timeseries.encoded(_scope(principal), _clamped(days, LONGEST_TIMESERIES)))
+        return encoded_response(
+            await analytics.timeseries.encoded(_scope(principal), _clamped(days, LONGEST_TIMESERIES))
+        )
 
     @get("/forecast", summary="Revenue to come", operation_id="get_forecast")
     async def get_forecast(
         self,
         analytics: NamedDependency[Analytics],
         principal: Caller,
-        days: Annotated[int, QueryParameter(description=f"From tomorrow: 1 to {LONGEST_FORECAST}, clamped.")] = 30,
+        days: Annotated[int, QueryParameter(description=f"From today on: 1 to {LONGEST_FORECAST}, clamped.")] = 30,
         method: FromQuery[Method] = "auto",
         seasonality: FromQuery[Seasonality] = "auto",
         conf: Annotated[Confidence, QueryParameter(description="Of the interval.")] = "0.95",
     ) -> Response[Forecast]:
-        """From the last 90 days; `auto` takes what would have forecast them best."""
+        """From the 90 days up to yesterday; `auto` takes what would have forecast them best."""
         days = _clamped(days, LONGEST_FORECAST)
-        return _encoded(await analytics.forecast.encoded(_scope(principal), days, method, seasonality, conf))
+        return encoded_response(await analytics.forecast.encoded(_scope(principal), days, method, seasonality, conf))
 
 
 class TransferController(Controller):
@@ -288,8 +289,3 @@ def _known(order_id: str) -> str:
     if not re.search(NAME_PATTERN, order_id):
         raise errors.NoSuchOrder
     return order_id
-
-
-def _encoded(payload: bytes, headers: dict[str, str] | None = None, status_code: int | None = None) -> Response[Any]:
-    """JSON as it is stored."""
-    return Response(payload, media_type=MediaType.JSON, headers=headers, status_code=status_code)

@@ -1,12 +1,11 @@
-"""How handlers get what they work with."""
+"""What handlers ask for by name. It knows of no request, so it is made once, and a request resolves but one name."""
 
-from litestar.di import NamedDependency
+from typing import Any
 
-from microdemo_core.auth import TokenSigner
-from microdemo_core.cache import Cache
-from microdemo_core.clients import Peer
-from microdemo_core.db import Database
+from litestar.di import Provide
+
 from microdemo_core.dependencies import Caller
+from microdemo_core.plugin import KernelPlugin
 from microdemo_orders.analytics import Analytics
 from microdemo_orders.changing import Changing
 from microdemo_orders.customers import Customers
@@ -14,63 +13,34 @@ from microdemo_orders.gate import Gate
 from microdemo_orders.intent import Actor
 from microdemo_orders.placing import Placing
 from microdemo_orders.reads import Reads
+from microdemo_orders.settings import OrdersSettings
 from microdemo_orders.settling import Settler
 from microdemo_orders.stock import Stock
 from microdemo_orders.transfer import OrderImport
 
-__all__ = (
-    "provide_analytics",
-    "provide_changing",
-    "provide_customers",
-    "provide_order_import",
-    "provide_placing",
-    "provide_reads",
-    "provide_settler",
-    "provide_stock",
-)
+__all__ = ("dependencies",)
 
 
-async def provide_stock(inventory: NamedDependency[Peer], signer: NamedDependency[TokenSigner]) -> Stock:
-    return Stock(inventory, signer)
+def dependencies(kernel: KernelPlugin, settings: OrdersSettings) -> dict[str, Provide]:
+    database, cache = kernel.database, kernel.cache
+    customers = Customers(kernel.peers["users"], kernel.signer)
+    stock = Stock(kernel.peers["inventory"], kernel.signer)
+    settler = Settler(database, stock)
+    changing = Changing(database, settler, customers)
+    gate = Gate(settings.placing_at_once, wait_seconds=settings.placing_wait_seconds)
+
+    async def provide_order_import(principal: Caller) -> OrderImport:
+        """One for each file."""
+        return OrderImport(database, settler, changing, stock, Actor.of(principal))
+
+    return {
+        "analytics": _constant(Analytics(cache, database)),
+        "changing": _constant(changing),
+        "order_import": Provide(provide_order_import),
+        "placing": _constant(Placing(database, settler, customers, stock, gate)),
+        "reads": _constant(Reads(cache, database)),
+    }
 
 
-async def provide_customers(users: NamedDependency[Peer], signer: NamedDependency[TokenSigner]) -> Customers:
-    return Customers(users, signer)
-
-
-async def provide_settler(database: NamedDependency[Database], stock: NamedDependency[Stock]) -> Settler:
-    return Settler(database, stock)
-
-
-async def provide_placing(
-    database: NamedDependency[Database],
-    settler: NamedDependency[Settler],
-    customers: NamedDependency[Customers],
-    stock: NamedDependency[Stock],
-    gate: NamedDependency[Gate],
-) -> Placing:
-    return Placing(database, settler, customers, stock, gate)
-
-
-async def provide_changing(
-    database: NamedDependency[Database], settler: NamedDependency[Settler], customers: NamedDependency[Customers]
-) -> Changing:
-    return Changing(database, settler, customers)
-
-
-async def provide_order_import(
-    database: NamedDependency[Database],
-    settler: NamedDependency[Settler],
-    changing: NamedDependency[Changing],
-    stock: NamedDependency[Stock],
-    principal: Caller,
-) -> OrderImport:
-    return OrderImport(database, settler, changing, stock, Actor.of(principal))
-
-
-async def provide_reads(cache: NamedDependency[Cache], database: NamedDependency[Database]) -> Reads:
-    return Reads(cache, database)
-
-
-async def provide_analytics(cache: NamedDependency[Cache], database: NamedDependency[Database]) -> Analytics:
-    return Analytics(cache, database)
+def _constant(value: Any) -> Provide:
+    return Provide(lambda: value, use_cache=True, sync_to_thread=False)

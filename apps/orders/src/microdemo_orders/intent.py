@@ -1,5 +1,6 @@
 """What an order is about to become, written down before inventory is asked, so that anybody can finish it."""
 
+from datetime import datetime
 from typing import Self
 
 import msgspec
@@ -27,7 +28,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``request`` is sent as it is at every try: inventory knows it by its hash.
 
     ``notes`` are for the event: where a stated price differs from the catalogue's. ``key`` is the caller's
-    Idempotency-Key, whose answer is stored together with the order.
+    Idempotency-Key, whose answer is stored together with the order. ``created_at`` is an import's.
     """
 
     request: ReservationRequest
@@ -36,4 +37,5 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: Actor
     notes: list[str] = []
     key: str | None = None
+    created_at: datetime | None = None
     is_import: bool = False

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from microdemo_core.money import NotMoney, cents
 from microdemo_core.problems import FieldError, Invalid
-from microdemo_orders.money import LARGEST_TOTAL, NotMoney, cents
+from microdemo_orders.money import LARGEST_PRICE, LARGEST_TOTAL
 from microdemo_orders.schemas import Item, ItemInput
 from microdemo_orders.stock import Line
 
@@ -20,7 +21,7 @@ def merge(items: Sequence[ItemInput]) -> list[Line]:
     errors: list[FieldError] = []
     for index, item in enumerate(items):
         try:
-            price = None if item.price is None else cents(item.price)
+            price = None if item.price is None else cents(item.price, largest=LARGEST_PRICE)
         except NotMoney as error:
             errors.append(FieldError(f"items[{index}].price", str(error)))
             continue

@@ -63,7 +63,7 @@ STATUS_STEPS: Final[Mapping[Status, tuple[SettableStatus, ...]]] = {
 
 # "none" is an order that never had stock: imported history, or created as cancelled.
 SAGA_STEPS: Final[Mapping[Saga, tuple[Saga, ...]]] = {
-    "placing": ("held", "selling", "releasing", "rejected", "failed", "aborting"),
+    "placing": ("held", "selling", "rejected", "failed", "aborting"),
     "aborting": ("failed",),
     "rejected": ("placing",),
     "failed": ("placing",),

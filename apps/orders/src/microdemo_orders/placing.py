@@ -8,25 +8,26 @@ users: active? ─► intent, one transaction ─► inventory ─► order and 
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from microdemo_core.auth import Principal
 from microdemo_core.db import Database, UnitOfWork
-from microdemo_core.problems import Invalid, Unavailable
+from microdemo_core.problems import Invalid
 from microdemo_orders import errors, events, lines
 from microdemo_orders.customers import Customers
 from microdemo_orders.gate import Gate
 from microdemo_orders.intent import Actor, Intent
-from microdemo_orders.machine import UNDECIDED, UNPLACED, SettableStatus, takes_stock
+from microdemo_orders.machine import UNDECIDED, UNPLACED, Saga, SettableStatus, takes_stock
 from microdemo_orders.models import OrderRow
 from microdemo_orders.money import sum_of
-from microdemo_orders.repository import Keys, Orders, after
+from microdemo_orders.repository import Keys, Orders
 from microdemo_orders.schemas import Item, OrderCreate
-from microdemo_orders.settling import DATABASE_AWAY, DEADLINE_SECONDS, DUE_SECONDS, Settler
+from microdemo_orders.settling import DATABASE_AWAY, Settler, raise_if_refused
 from microdemo_orders.stock import Refusal, ReservationRequest, Stock
 
 __all__ = ("Answer", "Placing")
@@ -92,7 +93,7 @@ class Placing:
                 raise errors.StillSettling from None
             return earlier
         settled = await self._settler.begin(placed)
-        return await self._answer(settled, placed.epoch, wanted, caller)
+        return await self._answer(settled, wanted, caller)
 
     async def _earlier(self, caller: Principal, wanted: _Wanted) -> Answer | None:
         """What the same request was answered, or would be, by its key or its id. Raises: KeyReused, AlreadyExists."""
@@ -113,7 +114,7 @@ class Placing:
         if claim is None and not (is_unchanged and order.request_hash == wanted.request_hash):
             raise errors.AlreadyExists(order.id)
         settled = await self._settler.settle_quietly(order) if order.saga in UNDECIDED else order
-        return await self._answer(settled, order.epoch, wanted, caller, is_replay=True)
+        return await self._answer(settled, wanted, caller, is_replay=True)
 
     async def _differences(self, request: ReservationRequest, *, acting_for: int) -> list[str]:
         """Where an admin's prices are not the catalogue's."""
@@ -143,17 +144,16 @@ class Placing:
             order_id = await self._claim(work, wanted, actor)
             return await _inserted(
                 work,
+                "placing",
+                is_new_id=wanted.order_id is None,
                 id=order_id,
                 user_id=wanted.user_id,
                 status="pending",
-                saga="placing",
                 items=[Item(line.sku, line.quantity, line.price) for line in request.lines],
                 total=sum_of(request.lines),
                 intent=intent,
                 request_hash=wanted.request_hash,
                 attempts=1,
-                due_at=after(DUE_SECONDS),
-                deadline_at=after(DEADLINE_SECONDS),
             )
 
     async def _write_cancelled(self, wanted: _Wanted, actor: Actor) -> Answer:
@@ -161,20 +161,17 @@ class Placing:
         request = wanted.request
         catalogue = await self._stock.prices([line.sku for line in request.lines], acting_for=actor.user_id)
         items = _priced(request, catalogue)
+        contents = events.Contents(status=wanted.status, user_id=wanted.user_id, items=items, total=sum_of(items))
         async with self._database.unit_of_work() as work:
-            order_id = await self._claim(work, wanted, actor)
             order = await _inserted(
                 work,
-                id=order_id,
-                user_id=wanted.user_id,
-                status=wanted.status,
-                saga="none",
-                items=items,
-                total=sum_of(items),
+                "none",
+                [events.created(contents, actor)],
+                id=await self._claim(work, wanted, actor),
+                **msgspec.structs.asdict(contents),
                 request_hash=wanted.request_hash,
                 version=1,
             )
-            await Orders(work).record((order.id, events.created(order, actor)))
             body = msgspec.json.encode(order.shown())
             if wanted.key:
                 await Keys(work.session).answer(
@@ -191,16 +188,12 @@ class Placing:
             raise _Twin
         return order_id
 
-    async def _answer(
-        self, order: OrderRow, epoch: int, wanted: _Wanted, caller: Principal, *, is_replay: bool = False
-    ) -> Answer:
+    async def _answer(self, order: OrderRow, wanted: _Wanted, caller: Principal, *, is_replay: bool = False) -> Answer:
         """Raises: Problem, if the order has been refused."""
-        if order.epoch != epoch:
+        if order.request_hash != wanted.request_hash:
+            # Ours was refused, and the id went to somebody else.
             raise errors.AlreadyExists(order.id)
-        if order.saga == "rejected":
-            raise errors.refusal(order.refusals or [])
-        if order.saga == "failed":
-            raise Unavailable(order.reason or "")
+        raise_if_refused(order)
         body = msgspec.json.encode(order.shown())
         if order.saga not in UNPLACED:
             return Answer(CREATED, order.id, body, is_replay)
@@ -258,9 +251,9 @@ def _priced(request: ReservationRequest, catalogue: dict[str, Decimal | None]) -
     return items
 
 
-async def _inserted(work: UnitOfWork, **values: object) -> OrderRow:
+async def _inserted(work: UnitOfWork, saga: Saga, told: Sequence[events.Event] = (), **values: Any) -> OrderRow:
     """Raises: _Twin, so that the key is not claimed either."""
-    order = await Orders(work).insert(**values)
+    order = await Orders(work).insert(saga, told, **values)
     if order is None:
         raise _Twin
     return order

@@ -9,13 +9,13 @@ from sqlalchemy import ColumnElement, Select, Text, cast, false, func, or_, sele
 from sqlalchemy.dialects.postgresql import JSONPATH
 
 from microdemo_core.cache import Cache, cached
-from microdemo_core.db import Database, PageRequest, fetch_page
+from microdemo_core.db import Database, EncodedListing, PageRequest, fetch_page
 from microdemo_orders.machine import Status
 from microdemo_orders.models import OrderRow
 from microdemo_orders.repository import Orders
 from microdemo_orders.schemas import Order
 
-__all__ = ("Filters", "OrderPage", "Reads", "matching")
+__all__ = ("Filters", "Reads", "matching")
 
 TTL_SECONDS: Final = 30
 NEGATIVE_TTL_SECONDS: Final = 5
@@ -30,14 +30,6 @@ _SORTABLE: Final = {
 }
 
 
-class OrderPage(msgspec.Struct, frozen=True):
-    """``rows`` is a JSON array, ready to be sent."""
-
-    total: int
-    next_cursor: str | None
-    rows: msgspec.Raw
-
-
 class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``since`` is included, ``until`` is not."""
 
@@ -46,13 +38,6 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_id: int | None = None
     since: datetime | None = None
     until: datetime | None = None
-
-
-class _Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """As text it is the key of a page."""
-
-    page: PageRequest
-    filters: Filters
 
 
 class Reads:
@@ -68,12 +53,8 @@ class Reads:
             order = await Orders(work).get(order_id)
         return None if order is None or order.deleted_at else order.shown()
 
-    async def page(self, scope: str, page: PageRequest, filters: Filters) -> OrderPage:
-        return await self._page(scope, msgspec.json.encode(_Wanted(page, filters)).decode())
-
-    @cached("orders:list:{scope}:{wanted}", namespace="orders:of:{scope}", ttl_seconds=TTL_SECONDS)
-    async def _page(self, scope: str, wanted: str) -> OrderPage:
-        page, filters = msgspec.structs.astuple(msgspec.json.decode(wanted, type=_Wanted))
+    @cached("orders:list:{scope}:{page}:{filters}", namespace="orders:of:{scope}", ttl_seconds=TTL_SECONDS)
+    async def page(self, scope: str, page: PageRequest, filters: Filters) -> EncodedListing:
         async with self._database.unit_of_work(read_only=True) as work:
             listing = await fetch_page(
                 work.session,
@@ -83,8 +64,7 @@ class Reads:
                 sortable=_SORTABLE,
                 default_sort="-created_at",
             )
-        rows = msgspec.json.encode([row.shown() for row in listing.items])
-        return OrderPage(total=listing.total, next_cursor=listing.next_cursor, rows=msgspec.Raw(rows))
+        return listing.encoded(OrderRow.shown)
 
 
 def matching(scope: str, filters: Filters) -> Select[OrderRow]:

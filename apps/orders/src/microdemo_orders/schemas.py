@@ -27,8 +27,10 @@ __all__ = (
 # `$` alone would let a trailing newline pass in Python, and `\Z` means something else in a browser.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$(?!\n)"
 
-OrderId = Annotated[str, Meta(pattern=NAME_PATTERN, examples=["ORD-1001"])]
-Sku = Annotated[str, Meta(pattern=NAME_PATTERN, examples=["SKU-001"])]
+_NAME = "1 to 64 letters, digits, dots, dashes and underscores, a letter or a digit first"
+
+OrderId = Annotated[str, Meta(pattern=NAME_PATTERN, description=_NAME, examples=["ORD-1001"])]
+Sku = Annotated[str, Meta(pattern=NAME_PATTERN, description=_NAME, examples=["SKU-001"])]
 UserId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Price = Annotated[Decimal, Meta(examples=["10.00"])]
 

@@ -5,7 +5,7 @@ read to its end before anything is written. An import that dies half-way has don
 the rows that are stored already and does the rest.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -17,15 +17,15 @@ from microdemo_core.db import Database
 from microdemo_core.problems import Invalid, Problem
 from microdemo_orders import events, lines
 from microdemo_orders.changing import Change, Changing
-from microdemo_orders.errors import AlreadyExists, ChangedMeanwhile, IllegalTransition, StillSettling, refusal
+from microdemo_orders.errors import AlreadyExists, ChangedMeanwhile, IllegalTransition, StillSettling
 from microdemo_orders.intent import Actor, Intent
-from microdemo_orders.machine import STATUS_STEPS, UNDECIDED, SettableStatus
+from microdemo_orders.machine import STATUS_STEPS, UNDECIDED, Saga, SettableStatus
 from microdemo_orders.models import OrderRow
 from microdemo_orders.money import sum_of
 from microdemo_orders.placing import RESERVED_IDS
-from microdemo_orders.repository import Orders, after, exported
+from microdemo_orders.repository import Orders, exported
 from microdemo_orders.schemas import Item, ItemInput, OrderId, Price, Sku
-from microdemo_orders.settling import DEADLINE_SECONDS, DUE_SECONDS, Settler
+from microdemo_orders.settling import Settler, raise_if_refused
 from microdemo_orders.stock import Line, ReservationRequest, Stock
 
 __all__ = ("EXPORTED", "IMPORT_SECONDS", "ImportedOrder", "OrderImport", "OrderImportReport", "export_rows")
@@ -180,33 +180,35 @@ class OrderImport:
                 reader.reject(row.line, "id", "somebody created this order while the import ran")
 
     async def _place(self, row: _Clean) -> None:
-        request = ReservationRequest(lines=row.lines, prices="as_stated", total=sum_of(row.lines))
-        intent = Intent(
-            request=request, status=row.row.status, user_id=row.row.user_id, actor=self._actor, is_import=True
-        )
-        reserves = row.row.status in ("pending", "processing")
-        state: dict[str, Any] = {"status": row.row.status, "saga": "none", "version": 1}
-        if reserves:
-            state = {
-                "status": "pending",
-                "saga": "placing",
-                "intent": intent,
-                "attempts": 1,
-                "due_at": after(DUE_SECONDS),
-                "deadline_at": after(DEADLINE_SECONDS),
-            }
-        async with self._database.unit_of_work() as work:
-            order = await Orders(work).insert(**_values(row), **state)
-            if order is None:
+        """An order that takes stock, or comes where a refused one has left its id."""
+        status, values = row.row.status, _values(row)
+        if status in ("pending", "processing"):
+            intent = Intent(
+                request=ReservationRequest(lines=row.lines, prices="as_stated", total=sum_of(row.lines)),
+                status=status,
+                user_id=row.row.user_id,
+                actor=self._actor,
+                created_at=row.row.created_at,
+                is_import=True,
+            )
+            placed = await self._insert("placing", status="pending", intent=intent, attempts=1, **values)
+            settled = await self._settler.begin(placed)
+            if settled.epoch != placed.epoch:
                 raise AlreadyExists(row.row.id)
-            if not reserves:
-                await Orders(work).record((order.id, events.imported(order.status, self._actor, is_new=True)))
-        settled = await self._settler.begin(order) if reserves else order
-        if settled.saga == "rejected":
-            raise refusal(settled.refusals or [])
-        if settled.saga in UNDECIDED:
-            raise StillSettling
+            raise_if_refused(settled)
+            if settled.saga in UNDECIDED:
+                raise StillSettling
+        else:
+            told = [events.imported(status, self._actor, is_new=True)]
+            await self._insert("none", told, status=status, version=1, **values)
         self._created += 1
+
+    async def _insert(self, saga: Saga, told: Sequence[events.Event] = (), **values: Any) -> OrderRow:
+        async with self._database.single_statement() as work:
+            order = await Orders(work).insert(saga, told, **values)
+        if order is None:
+            raise AlreadyExists(values["id"])
+        return order
 
     async def _update(self, order: OrderRow, row: _Clean, *, dry_run: bool) -> None:
         change = plan_import(order, row.row, row.lines)

@@ -6,6 +6,7 @@ from typing import Final
 from litestar import Litestar
 from litestar.di import Provide
 
+from microdemo_core.auth import Passwords
 from microdemo_core.plugin import KernelPlugin
 from microdemo_users.controllers import (
     AccountController,
@@ -24,6 +25,7 @@ MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 
 def create_app(settings: UsersSettings | None = None) -> Litestar:
+    passwords = Passwords()
     return Litestar(
         [EntryController, OwnAccountController, AnalyticsController, TransferController, AccountController],
         guards=[requires_open_account],
@@ -32,7 +34,9 @@ def create_app(settings: UsersSettings | None = None) -> Litestar:
             "analytics": Provide(provide_analytics),
             "directory": Provide(provide_directory),
             "own_account": Provide(provide_own_account),
+            "passwords": Provide(lambda: passwords, use_cache=True, sync_to_thread=False),
             "sign_in": Provide(provide_sign_in),
         },
+        on_shutdown=[passwords.aclose],
         plugins=[KernelPlugin(settings or UsersSettings.load(), name="users", migrations=MIGRATIONS)],
     )

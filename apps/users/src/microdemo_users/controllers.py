@@ -4,7 +4,7 @@ import hashlib
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Controller, MediaType, Request, Response, delete, get, post, put
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -17,6 +17,7 @@ from microdemo_core.auth import (
     requires_user,
     requires_user_or_service,
 )
+from microdemo_core.bodies import encoded_response
 from microdemo_core.conditional import IfNoneMatch, conditional_response, entity_tag
 from microdemo_core.csv import (
     ImportReport,
@@ -24,7 +25,7 @@ from microdemo_core.csv import (
     csv_response,
     read_upload,
 )
-from microdemo_core.db import Database, page_headers
+from microdemo_core.db import Database, encoded_page_response
 from microdemo_core.dependencies import Caller, Page, Work
 from microdemo_core.openapi import problems
 from microdemo_users.accounts import Accounts
@@ -140,8 +141,7 @@ class AccountController(Controller):
         is_active: FromQuery[bool | None] = None,
     ) -> Response[list[User]]:
         found = await directory.page(page, q=q, role=role, is_active=is_active)
-        headers = page_headers(request, page, total=found.total, next_cursor=found.next_cursor)
-        return _encoded(bytes(found.items), headers)
+        return encoded_page_response(request, page, found)
 
     @post(
         "/",
@@ -216,11 +216,11 @@ class AnalyticsController(Controller):
 
     @get("/", summary="Head counts", operation_id="get_analytics")
     async def get_analytics(self, analytics: NamedDependency[Analytics]) -> Response[Summary]:
-        return _encoded(await analytics.summary.encoded())
+        return encoded_response(await analytics.summary.encoded())
 
     @get("/timeseries", summary="Sign-ups per day", operation_id="get_signups")
     async def get_signups(self, analytics: NamedDependency[Analytics], days: _Days = 30) -> Response[Signups]:
-        return _encoded(await analytics.signups(days))
+        return encoded_response(await analytics.signups(days))
 
 
 class TransferController(Controller):
@@ -261,8 +261,3 @@ def _account(if_none_match: str | None, account: bytes) -> Response[Any]:
     """An account has no version to make a tag of; hashing its 200 bytes takes 1 µs."""
     tag = entity_tag(hashlib.blake2b(account, digest_size=12).hexdigest())
     return conditional_response(if_none_match, account, tag)
-
-
-def _encoded(payload: bytes, headers: dict[str, str] | None = None) -> Response[Any]:
-    """JSON as it lies in the cache."""
-    return Response(payload, media_type=MediaType.JSON, headers=headers)

@@ -9,12 +9,12 @@ import msgspec
 from sqlalchemy import select
 
 from microdemo_core.cache import Cache, cached
-from microdemo_core.db import Database, PageRequest, UnitOfWork
+from microdemo_core.db import Database, EncodedListing, PageRequest, UnitOfWork
 from microdemo_users import models
 from microdemo_users.repository import UserRepository
 from microdemo_users.schemas import Role, User
 
-__all__ = ("ACCOUNTS", "USERS", "Directory", "EncodedPage", "forget", "read_user")
+__all__ = ("ACCOUNTS", "USERS", "Directory", "forget", "read_user")
 
 USERS: Final = "users:users"
 """The namespace of all that is read about more than one account."""
@@ -23,14 +23,6 @@ ACCOUNTS: Final = "users:accounts"
 """The namespace of every single account, for an import: it changes thousands."""
 
 _USER = tuple(getattr(models.User, name) for name in User.__struct_fields__)
-
-
-class EncodedPage(msgspec.Struct, frozen=True):
-    """``items`` is the JSON array as it is sent."""
-
-    items: msgspec.Raw
-    total: int
-    next_cursor: str | None
 
 
 class Directory:
@@ -45,26 +37,13 @@ class Directory:
             row = (await work.session.execute(select(*_USER).where(models.User.id == user_id))).one_or_none()
         return None if row is None else msgspec.convert(row._asdict(), User)
 
-    async def page(self, page: PageRequest, *, q: str | None, role: Role | None, is_active: bool | None) -> EncodedPage:
-        return await self._page(page.skip, page.limit, page.cursor, page.sort, q, role, is_active)
-
-    @cached("users:list:{skip}:{limit}:{cursor}:{sort}:{q}:{role}:{is_active}", ttl_seconds=30, namespace=USERS)
-    async def _page(
-        self,
-        skip: int,
-        limit: int,
-        cursor: str | None,
-        sort: str | None,
-        q: str | None,
-        role: Role | None,
-        is_active: bool | None,  # noqa: FBT001 - the key is made from it
-    ) -> EncodedPage:
+    @cached("users:list:{page}:{q}:{role}:{is_active}", ttl_seconds=30, namespace=USERS)
+    async def page(
+        self, page: PageRequest, *, q: str | None, role: Role | None, is_active: bool | None
+    ) -> EncodedListing:
         async with self._database.unit_of_work(read_only=True) as work:
-            listing = await UserRepository(session=work.session).page(
-                PageRequest(skip, limit, cursor, sort), q=q, role=role, is_active=is_active
-            )
-        items = msgspec.json.encode([read_user(row) for row in listing.items])
-        return EncodedPage(msgspec.Raw(items), listing.total, listing.next_cursor)
+            listing = await UserRepository(session=work.session).page(page, q=q, role=role, is_active=is_active)
+        return listing.encoded(read_user)
 
 
 def read_user(row: models.User) -> User:

@@ -15,7 +15,8 @@ MOST_ORDERS: Final = 9_999_999
 """What seven digits can number."""
 
 _LARGEST: Final = 25_000
-_DEFAULT_DAYS: Final = 90
+_DEFAULT_DAYS: Final = 91
+"""Today, and the 90 whole days before it that a forecast looks at: an empty first one would seem an outage."""
 _SCALE_DAYS: Final = 365
 _ORDERS_PER_SHOPPER: Final = 100
 _NAME: Final = re.compile(r"demo:(\d+)-(\d+)@(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")

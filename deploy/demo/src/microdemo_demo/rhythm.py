@@ -24,7 +24,7 @@ _OUTAGE: Final = (45, _TUESDAY, 0.1)
 def moments(count: int, days: int, anchor: datetime, rng: Random) -> list[datetime]:
     """``count`` moments in the ``days`` that end with the anchor's, in UTC, earliest first and none after it.
 
-    Whatever the time of day, today has as many as a whole day of its kind: a forecast would take less for a slump.
+    Whatever the time of day, today has as many as a whole day of its kind: less would look like a slump.
     """
     midnight = datetime(anchor.year, anchor.month, anchor.day, tzinfo=UTC)
     shares = list(accumulate(_weights(midnight, days, rng)))

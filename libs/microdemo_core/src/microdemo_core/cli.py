@@ -6,18 +6,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import uvicorn
 from litestar import Litestar
 
 from microdemo_core.db import Migrations, create_engine
+from microdemo_core.protocol import ProblemProtocol
 from microdemo_core.settings import Settings, SettingsError
 
 __all__ = ("run",)
 
 
-def run(name: str, create_app: Callable[[], Litestar], settings_type: type[Settings], migrations: Path) -> None:
+S = TypeVar("S", bound=Settings)
+
+
+def run(name: str, create_app: Callable[[S], Litestar], settings_type: type[S], migrations: Path) -> None:
     """Parses ``sys.argv`` and does what it says; a wrong environment ends with one message and exit status 2."""
     parser = argparse.ArgumentParser(name, description=f"microdemo's {name} service")
     commands = parser.add_subparsers(dest="command")
@@ -39,7 +43,7 @@ def run(name: str, create_app: Callable[[], Litestar], settings_type: type[Setti
         case "revise":
             asyncio.run(_revise(name, settings, migrations, arguments.message))
         case _:
-            _serve(create_app(), arguments.host, arguments.port)
+            _serve(create_app(settings), arguments.host, arguments.port)
 
 
 def _refuse(name: str, error: SettingsError) -> NoReturn:
@@ -83,7 +87,7 @@ def _serve(app: Litestar, host: str, port: int) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=ProblemProtocol,
         # Above the gateway's 60 s, or it reuses a connection that we have just closed: 502.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=10,

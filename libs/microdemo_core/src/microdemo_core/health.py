@@ -70,7 +70,6 @@ class Health:
 
 class HealthController(Controller):
     opt = PUBLIC
-    include_in_schema = True
     tags = ("health",)
 
     @get("/healthz", sync_to_thread=False)

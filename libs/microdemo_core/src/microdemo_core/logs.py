@@ -16,9 +16,12 @@ _HIDDEN: Final = "***"
 _SECRET_NAME: Final = re.compile(
     r"authorization|cookie|passw|secret|token(?!_id)|hash|api_?key|database_url|redis_url", re.IGNORECASE
 )
-# A JWT, a bearer header, an argon2 hash, or the password in a URL, wherever in a text they stand.
+# A JWT, a bearer header, an argon2 hash, or the password in a URL, wherever in a text they stand; and the rest of a
+# database error from where it quotes a row, a parameter or the statement. The first look-behind keeps the time linear:
+# an address of 60,000 characters made of "eyJ" took 2.5 s.
 _SECRET_TEXT: Final = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:bearer)\s+[\w.~+/-]+=*|\$argon2\w*\$\S+|(?<=:)[^:/@\s]+(?=@[\w.\[-])"
+    r"(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:bearer)\s+[\w.~+/-]+=*|\$argon2\w*\$\S+|(?<=:)[^:/@\s]+(?=@[\w.\[-])"
+    r"|(?s:(?:\bDETAIL: |\[SQL: |\bquery argument \$).*)"
 )
 
 

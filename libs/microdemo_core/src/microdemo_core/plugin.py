@@ -1,7 +1,7 @@
 """The kernel as a Litestar plugin: a service names itself and its parts, and the rest comes from here."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ from litestar.config.app import AppConfig
 from litestar.di import Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware.base import DefineMiddleware
+from litestar.params import ParameterKwarg
 from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
 from microdemo_core.auth.guards import GUARDS
 from microdemo_core.auth.middleware import BearerAuthentication
-from microdemo_core.auth.passwords import Passwords
 from microdemo_core.auth.tokens import TokenSigner, TokenVerifier
 from microdemo_core.bodies import requires_json_body
 from microdemo_core.cache import Cache
@@ -39,7 +40,8 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
     """Settings, database, cache, tokens, peers, errors, health, metrics, logs and OpenAPI for one service.
 
     Handlers may ask for ``uow``, ``principal``, ``page``, ``cache``, ``database``, ``signer``, ``settings`` and, by
-    its name, for each peer. Any route without a guard of the kernel's or ``opt=PUBLIC`` stops the boot.
+    its name, for each peer. Any route without a guard of the kernel's or ``opt=PUBLIC`` stops the boot; so does a
+    query parameter that has a dependency's name.
 
     Args:
         settings: Read once, at boot.
@@ -56,7 +58,6 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
         self.cache = Cache(settings.redis_url, service=name, timeout_seconds=settings.redis_timeout_seconds)
         self.database = Database(create_engine(settings, application_name=name), self.cache)
         self.migrations = Migrations(name, migrations)
-        self.passwords = Passwords()
         self.verifier = TokenVerifier(settings.jwt_secret_key, audience=name)
         self.signer = TokenSigner(settings.jwt_secret_key, issuer=name)
         self.peers = {peer: Peer(peer, url, timeout_seconds=seconds) for peer, (url, seconds) in (peers or {}).items()}
@@ -81,8 +82,13 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
         return app_config
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Raises: ImproperlyConfiguredException for a route that is neither guarded nor public."""
-        _refuse_unguarded(route)
+        """Raises: ImproperlyConfiguredException for a handler open by mistake, or a parameter with two meanings."""
+        handlers: list[BaseRouteHandler] = (
+            [*route.route_handlers] if isinstance(route, HTTPRoute) else [route.route_handler]  # type: ignore[attr-defined]  # each other kind has one
+        )
+        for handler in handlers:
+            _refuse_unguarded(route.path, handler)
+            _refuse_ambiguous(route.path, handler)
         lift_security(route)
 
     def _dependencies(self) -> dict[str, Provide]:
@@ -93,7 +99,6 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
             "settings": self.settings,
             "database": self.database,
             "cache": self.cache,
-            "passwords": self.passwords,
             "signer": self.signer,
             **self.peers,
         }
@@ -107,28 +112,39 @@ class KernelPlugin(InitPlugin, ReceiveRoutePlugin):
 
     @asynccontextmanager
     async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:
-        app.asgi_handler = RequestEdge(app.asgi_handler)
-        try:
-            yield
-        finally:
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self.database.close)
+            closing.push_async_callback(self.cache.aclose)
             for peer in self.peers.values():
-                await peer.aclose()
-            await self.passwords.aclose()
-            await self.cache.aclose()
-            await self.database.close()
+                closing.push_async_callback(peer.aclose)
+            inner = app.asgi_handler
+            closing.callback(setattr, app, "asgi_handler", inner)
+            app.asgi_handler = RequestEdge(inner)
+            yield
 
 
-def _refuse_unguarded(route: BaseRoute) -> None:
-    if not isinstance(route, HTTPRoute):
-        return
-    for handler in route.route_handlers:
-        if handler.http_methods == {HttpMethod.OPTIONS}:
-            continue  # Litestar's own; it lists the methods and reads nothing
-        guards = {getattr(guard, "func", guard) for guard in handler.resolve_guards()}
-        if not handler.opt.get("public") and not guards & GUARDS:
+def _refuse_unguarded(path: str, handler: BaseRouteHandler) -> None:
+    methods = ", ".join(sorted(getattr(handler, "http_methods", ())))
+    if methods == HttpMethod.OPTIONS:
+        return  # Litestar's own; it lists the methods and reads nothing
+    guards = {getattr(guard, "func", guard) for guard in handler.resolve_guards()}
+    if not handler.opt.get("public") and not guards & GUARDS:
+        raise ImproperlyConfiguredException(
+            f"{methods or 'any'} {path} has no guard; give it one of "
+            f"{', '.join(sorted(guard.__name__ for guard in GUARDS))}, or opt=PUBLIC"
+        )
+    if HttpMethod.OPTIONS in methods:
+        raise ImproperlyConfiguredException(f"{methods} {path}: OPTIONS asks for no token, so Litestar must answer it")
+
+
+def _refuse_ambiguous(path: str, handler: BaseRouteHandler) -> None:
+    """Litestar would take the dependency, and never look at the request."""
+    for name in handler.resolve_dependencies():
+        field = handler.parsed_fn_signature.parameters.get(name)
+        if field is not None and isinstance(field.kwarg_definition, ParameterKwarg) and not field.is_di_field:
             raise ImproperlyConfiguredException(
-                f"{', '.join(sorted(handler.http_methods))} {route.path} has no guard; give it one of "
-                f"{', '.join(sorted(guard.__name__ for guard in GUARDS))}, or opt=PUBLIC"
+                f"{path}: {handler} has a parameter {name!r}, which is a dependency's name too; call it otherwise and "
+                f"give it QueryParameter(name={name!r})"
             )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 from msgspec import Meta
+from redis.asyncio.connection import parse_url
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -79,8 +80,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 if not make_url(url).database:
                     problems.append("DATABASE_URL names no database")
-            except ArgumentError:
+            except (ArgumentError, ValueError):  # the latter for a port that is no number
                 problems.append("DATABASE_URL is no URL: postgresql://user:password@host:5432/database is one")
+        if url := values.get("redis_url"):
+            try:
+                parse_url(url)
+            except ValueError:
+                problems.append("REDIS_URL is no URL: redis://:password@host:6379/0 is one (a password is quoted)")
         if values.get("environment", "production") != "local" and (secret := values.get("jwt_secret_key")):
             if len(secret.encode()) < _SHORTEST_SECRET:
                 problems.append(f"JWT_SECRET_KEY is shorter than {_SHORTEST_SECRET} bytes")

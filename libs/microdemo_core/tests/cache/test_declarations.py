@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from microdemo_core.cache import Cache, cached, format_key
 
@@ -116,6 +117,20 @@ def test_different_values_make_different_keys() -> None:
     for left, right in combinations(["a", "b:c", "a:b", "c"], 2):
         assert format_key("t:{x}:{y}", x=left, y=right) != format_key("t:{x}:{y}", x=right, y=left)
     assert format_key("t:{x}", x=Color.RED) == "t:red"
+
+
+class Search(Struct, frozen=True, omit_defaults=True):
+    q: str | None = None
+    user_id: int | None = None
+
+
+def test_a_struct_is_part_of_a_key_by_its_fields() -> None:
+    """Equal ones make one key; none of them can be mistaken for a text or for another one's neighbour."""
+    values: list[Any] = [Search(), Search("a"), Search("a:~"), Search(user_id=7), Search("7"), "{}", "~{}", None]
+    keys = {format_key("t:{x}:{y}", x=x, y=y) for x in values for y in values}
+    assert len(keys) == len(values) ** 2
+    assert all(key.count(":") == 2 for key in keys)
+    assert format_key("t:{x}", x=Search("a")) == format_key("t:{x}", x=Search("a", None))
 
 
 @pytest.mark.parametrize("value", [1.5, b"bytes", [1], object()])

@@ -7,10 +7,11 @@ unless told otherwise, so the algorithm is pinned and every claim we rely on is 
 import time
 import uuid
 from collections import OrderedDict
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from jose import JWTError, jwt
+from msgspec import Meta
 
 from microdemo_core.auth.principal import Principal, Role
 
@@ -33,7 +34,8 @@ class InvalidToken(Exception):  # noqa: N818 - the condition is the name
 class _Claims(msgspec.Struct, frozen=True):
     iss: str
     aud: str
-    sub: str
+    # An account's id: no more digits than a column of PostgreSQL's holds.
+    sub: Annotated[str, Meta(pattern=r"^[0-9]{1,18}\Z")]
     role: Role
     iat: int
     nbf: int

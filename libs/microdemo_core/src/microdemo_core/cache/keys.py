@@ -7,6 +7,8 @@ from typing import Final
 from urllib.parse import quote
 from uuid import UUID
 
+import msgspec
+
 __all__ = ("KeyTemplate", "format_key")
 
 _SEPARATOR: Final = ":"
@@ -52,4 +54,6 @@ def _text(value: object) -> str:
             return str(value)
         case date():  # a datetime too
             return quote(value.isoformat(), safe="")
+        case msgspec.Struct():  # such as a page and its filters
+            return "~" + quote(msgspec.json.encode(value), safe="").replace("~", "%7E")
     raise TypeError(f"a {type(value).__name__} cannot be part of a cache key")

@@ -6,7 +6,7 @@ struct reads JSON. Constraints in ``msgspec.Meta`` hold, and ``Meta(examples=[..
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache, partial
@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
+
+from microdemo_core.patterns import in_words
 
 __all__ = ("CellError", "Column", "columns_of")
 
@@ -66,7 +68,7 @@ def _column(field: inspect.Field, annotation: Any) -> Column:
         name=field.encode_name,
         field=field.name,
         required=field.required,
-        expected=_expected(leaves, field.type),
+        expected=_expected(leaves, field.type, in_words(annotation)),
         keeps_empty=bool(kinds & _TEXT),
         parse=_parser(kinds, annotation),
     )
@@ -168,8 +170,8 @@ def _json_parser(annotation: Any) -> Callable[[str], Any]:
     return parse
 
 
-def _expected(leaves: list[inspect.Type], info: inspect.Type) -> str:
-    phrases = list(dict.fromkeys(_phrase(leaf) for leaf in leaves))
+def _expected(leaves: list[inspect.Type], info: inspect.Type, words: Mapping[str, str]) -> str:
+    phrases = list(dict.fromkeys(_phrase(leaf, words) for leaf in leaves))
     examples = list(_examples(info))
     return " or ".join(phrases) + (f", for example {examples[0]}" if examples else "")
 
@@ -183,10 +185,11 @@ def _examples(info: inspect.Type) -> Iterator[Any]:
             yield from _examples(member)
 
 
-def _phrase(leaf: inspect.Type) -> str:
+def _phrase(leaf: inspect.Type, words: Mapping[str, str]) -> str:
     match leaf:
         case inspect.StrType(min_length=low, max_length=high, pattern=pattern):
-            return f"text{_length(low, high)}" + (f" of the form {pattern}" if pattern else "")
+            form = f" of the form {pattern}" if pattern else ""
+            return words.get(pattern or "", f"text{_length(low, high)}{form}")
         case inspect.IntType():
             return f"a whole number{_range(leaf)}"
         case inspect.FloatType():

@@ -5,10 +5,11 @@ from microdemo_core.db.migrations import Migrations
 from microdemo_core.db.models import IdentityBase, Timestamps
 from microdemo_core.db.paging import (
     MAX_LIMIT,
+    EncodedListing,
     Listing,
     PageRequest,
+    encoded_page_response,
     fetch_page,
-    page_headers,
     page_response,
     provide_page,
 )
@@ -16,6 +17,7 @@ from microdemo_core.db.paging import (
 __all__ = (
     "MAX_LIMIT",
     "Database",
+    "EncodedListing",
     "IdentityBase",
     "Invalidator",
     "Listing",
@@ -24,8 +26,8 @@ __all__ = (
     "Timestamps",
     "UnitOfWork",
     "create_engine",
+    "encoded_page_response",
     "fetch_page",
-    "page_headers",
     "page_response",
     "provide_page",
 )

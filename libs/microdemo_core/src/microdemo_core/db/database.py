@@ -4,7 +4,7 @@ advanced-alchemy's own ``autocommit`` hook swallows a COMMIT that fails, and the
 not there; here the commit is an ordinary statement of the request, and its failure an ordinary error.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -27,27 +27,21 @@ class Invalidator(Protocol):
 class UnitOfWork:
     """A transaction, and what must follow its commit. Services write through ``session`` and never commit."""
 
-    __slots__ = ("_after_commit", "_keys", "_namespaces", "session")
+    __slots__ = ("_keys", "_namespaces", "session")
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
         self._keys: list[str] = []
         self._namespaces: list[str] = []
-        self._after_commit: list[Callable[[], Awaitable[None]]] = []
 
     def invalidate(self, *keys: str, namespaces: tuple[str, ...] = ()) -> None:
-        """Forget these cache entries once the commit has succeeded, and only then."""
+        """Forget these cache entries after the commit, never before it."""
         self._keys += keys
         self._namespaces += namespaces
 
-    def after_commit(self, hook: Callable[[], Awaitable[None]]) -> None:
-        self._after_commit.append(hook)
-
-    async def committed(self, invalidator: Invalidator) -> None:
+    async def forget(self, invalidator: Invalidator) -> None:
         if self._keys or self._namespaces:
             await invalidator.invalidate(self._keys, self._namespaces)
-        for hook in self._after_commit:
-            await hook()
 
 
 def create_engine(settings: Settings, *, application_name: str) -> AsyncEngine:
@@ -101,13 +95,18 @@ class Database:
 
         ``read_only`` spares BEGIN and COMMIT: each statement sees its own snapshot, and nothing may be written.
         """
-        engine = self._autocommit if read_only else self.engine
-        async with AsyncSession(engine, expire_on_commit=False) as session:
-            work = UnitOfWork(session)
-            yield work
-            await session.commit()
-        # The connection is back in the pool before the cache is asked.
-        await work.committed(self._invalidator)
+        work = UnitOfWork(AsyncSession(self._autocommit if read_only else self.engine, expire_on_commit=False))
+        may_be_stored = read_only  # there each statement is stored at once
+        try:
+            async with work.session:
+                yield work
+                may_be_stored = True
+                await work.session.commit()
+        finally:
+            # Also where a deadline struck or the connection broke during COMMIT: the database may have done it.
+            # The session is closed, so its connection is back in the pool before the cache is asked.
+            if may_be_stored:
+                await work.forget(self._invalidator)
 
     @asynccontextmanager
     async def single_statement(self) -> AsyncIterator[UnitOfWork]:

@@ -26,7 +26,9 @@ class Migrations:
         # A separator of its own: a checkout's path may hold spaces and colons.
         self._config.set_main_option("path_separator", "newline")
         self._config.set_main_option("version_locations", str(folder / "versions").replace("%", "%%"))
-        self.head: str | None = ScriptDirectory.from_config(self._config).get_current_head()
+        script = ScriptDirectory.from_config(self._config)
+        self.head: str | None = script.get_current_head()
+        self._older: set[str | None] = {None, *(step.revision for step in script.walk_revisions())} - {self.head}
 
     async def upgrade(self, engine: AsyncEngine, revision: str = "head") -> tuple[str | None, str | None]:
         """Old and new revision. One transaction under an advisory lock, so that replicas take turns."""
@@ -54,8 +56,9 @@ class Migrations:
             )
 
     async def are_behind(self, engine: AsyncEngine) -> bool:
+        """False for a revision that this version does not know: the next version has migrated already."""
         async with engine.connect() as connection:
-            return await connection.run_sync(_current) != self.head
+            return await connection.run_sync(_current) in self._older
 
     def _run(self, connection: Connection, action: str, argument: str) -> None:
         self._config.attributes.update(connection=connection, metadata=self._metadata)

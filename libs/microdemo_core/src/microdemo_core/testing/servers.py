@@ -66,6 +66,8 @@ _SYSTEM_USER: Final = "pgserver"
 _OLDEST_POSTGRES: Final = 15
 _OLDEST_REDIS: Final = 7
 
+# Statements and key values hold e-mail addresses; a log gets neither.
+_DISCREET: Final = ("log_min_error_statement=panic", "log_error_verbosity=terse")
 # Nothing of a test has to survive a crash of the machine.
 _FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
@@ -190,6 +192,7 @@ def postgres_command(data_dir: Path, port: int, *, fast: bool = False, settings:
         let_through(data_dir, user)
     options = [
         *(f"listen_addresses={LOOPBACK}", f"port={port}", "unix_socket_directories=", "max_connections=200"),
+        *_DISCREET,
         *(_FAST if fast else ()),
         *settings,
     ]
