@@ -158,6 +158,20 @@ async def test_a_starved_pool_is_503_with_a_hint(
     assert (await client.get("/", headers=tokens.user())).status_code == 200
 
 
+async def test_a_busy_pool_is_no_reason_to_take_an_instance_out(
+    client: httpx.AsyncClient, kernel: KernelPlugin
+) -> None:
+    """Readiness asks whether the database is there, not whether a connection is idle."""
+    assert (await client.get("/readyz")).status_code == 200
+    held = [await kernel.database.engine.connect() for _ in range(kernel.settings.pool_size)]
+    try:
+        answer = await client.get("/readyz")
+    finally:
+        for connection in held:
+            await connection.close()
+    assert answer.status_code == 200
+
+
 async def test_no_connection_is_held_before_the_first_statement(
     client: httpx.AsyncClient, kernel: KernelPlugin, tokens: Tokens
 ) -> None:

@@ -10,6 +10,7 @@ from litestar import Controller, Response, get
 from litestar.datastructures import State
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from microdemo_core.auth.middleware import PUBLIC
 from microdemo_core.cache import Cache
@@ -61,8 +62,10 @@ class Health:
                 # A schema does not go back while a process runs, so one good answer is enough.
                 self._migrated = self._migrated or not await self._migrations.are_behind(self._database.engine)
         except (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError) as error:
-            _log.warning("not ready", down="database", error=type(error).__name__)
-            raise Unavailable("The database does not answer.", down=["database"]) from None
+            # A pool whose connections are all at work is load: taking every replica out for that would end the service.
+            if not (self._migrated and isinstance(error, PoolTimeoutError)):
+                _log.warning("not ready", down="database", error=type(error).__name__)
+                raise Unavailable("The database does not answer.", down=["database"]) from None
         if not self._migrated:
             raise Unavailable("The database's schema is older than this version.", down=["migrations"])
         return Readiness(status="ready", degraded=[] if await self._cache.ping() else ["cache"])
