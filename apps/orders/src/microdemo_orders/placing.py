@@ -22,10 +22,11 @@ from microdemo_orders import errors, events, lines
 from microdemo_orders.customers import Customers
 from microdemo_orders.gate import Gate
 from microdemo_orders.intent import Actor, Intent
+from microdemo_orders.keys import Keys
 from microdemo_orders.machine import UNDECIDED, UNPLACED, Saga, SettableStatus, takes_stock
 from microdemo_orders.models import OrderRow
 from microdemo_orders.money import sum_of
-from microdemo_orders.repository import Keys, Orders
+from microdemo_orders.repository import Orders
 from microdemo_orders.schemas import Item, OrderCreate
 from microdemo_orders.settling import DATABASE_AWAY, Settler, raise_if_refused
 from microdemo_orders.stock import Refusal, ReservationRequest, Stock

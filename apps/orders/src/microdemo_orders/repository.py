@@ -1,4 +1,4 @@
-"""SQL of orders, their events and Idempotency-Keys.
+"""SQL of orders and their events.
 
 An order is only ever changed by compare-and-set: on everything that was seen (:meth:`Orders.change`), or on how far
 it has got with inventory (:meth:`Orders.advance`). Both answer None when somebody else was first. What is written and
@@ -23,7 +23,6 @@ from sqlalchemy import (
     bindparam,
     case,
     column,
-    delete,
     func,
     insert,
     select,
@@ -39,15 +38,14 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 from microdemo_core.db import Database, UnitOfWork
 from microdemo_orders.events import Event
 from microdemo_orders.machine import UNPLACED, UNSETTLED, Saga, may_step
-from microdemo_orders.models import EventRow, KeyRow, OrderRow
+from microdemo_orders.models import EventRow, OrderRow
 
-__all__ = ("Keys", "Orders", "entry_of", "exported", "namespace_of")
+__all__ = ("Orders", "entry_of", "exported", "namespace_of")
 
 DUE: Final = timedelta(seconds=10)
 """After what time somebody else takes up what a request has begun."""
 DEADLINE: Final = timedelta(seconds=30)
 """After what time an order is not placed any more."""
-KEY_LIFETIME: Final = timedelta(hours=24)
 _EXPORT_ROWS: Final = 500
 
 _ORDERS: Final = cast("Table", OrderRow.__table__)
@@ -219,50 +217,6 @@ _TAKE_UP: Final = select(OrderRow).from_statement(
     )
     .returning(*_ORDERS.c)
 )
-
-
-class Keys:
-    """Idempotency-Keys: claimed with the order, answered with its outcome, forgotten when it was refused."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
-
-    async def find(self, user_id: int, key: str) -> KeyRow | None:
-        """None for one that is older than its lifetime."""
-        statement = select(KeyRow).where(
-            KeyRow.user_id == user_id, KeyRow.key == key, KeyRow.created_at > func.now() - KEY_LIFETIME
-        )
-        return (await self._session.scalars(statement)).one_or_none()
-
-    async def claim(self, user_id: int, key: str, *, request_hash: str, order_id: str) -> bool:
-        """False if it is taken. A concurrent twin waits here until the first has committed its claim."""
-        values = {"request_hash": request_hash, "order_id": order_id, "status_code": None, "body": None}
-        statement = insert_or(KeyRow).values(user_id=user_id, key=key, **values)
-        statement = statement.on_conflict_do_update(
-            index_elements=[KeyRow.user_id, KeyRow.key],
-            set_={**values, "created_at": func.now()},
-            where=KeyRow.created_at <= func.now() - KEY_LIFETIME,
-        )
-        return await self._session.scalar(statement.returning(KeyRow.key)) is not None
-
-    async def answer(self, user_id: int, key: str, *, order_id: str, status_code: int, body: bytes) -> bool:
-        """Stores the first answer; False if there was one."""
-        statement = update(KeyRow).where(*self._open(user_id, key, order_id))
-        statement = statement.values(status_code=status_code, body=body)
-        return await self._session.scalar(statement.returning(KeyRow.key)) is not None
-
-    async def forget(self, user_id: int, key: str, *, order_id: str) -> None:
-        """Frees a key that no answer has claimed."""
-        await self._session.execute(delete(KeyRow).where(*self._open(user_id, key, order_id)))
-
-    @staticmethod
-    def _open(user_id: int, key: str, order_id: str) -> tuple[ColumnElement[bool], ...]:
-        return (
-            KeyRow.user_id == user_id,
-            KeyRow.key == key,
-            KeyRow.order_id == order_id,
-            KeyRow.status_code.is_(None),
-        )
 
 
 async def exported(database: Database, user_id: int | None) -> AsyncIterator[OrderRow]:

@@ -10,7 +10,10 @@ __all__ = ("OrdersSettings",)
 
 
 class OrdersSettings(Settings, frozen=True, kw_only=True):
-    """Times are for a whole call to the peer, its retry included; together they stay below the request's own."""
+    """A peer's time is for a whole call, its retry included; the request's own can only shorten it.
+
+    ``placing_at_once`` orders of this process are placed together, others wait for a place (:mod:`.gate`).
+    """
 
     users_url: HttpUrl
     inventory_url: HttpUrl

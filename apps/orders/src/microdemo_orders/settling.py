@@ -19,10 +19,11 @@ from microdemo_core.problems import Unavailable
 from microdemo_orders import events
 from microdemo_orders.errors import NoSuchOrder, refusal
 from microdemo_orders.intent import Intent
+from microdemo_orders.keys import Keys
 from microdemo_orders.machine import ASKING, UNDECIDED, UNSETTLED, Saga, landing
 from microdemo_orders.models import OrderRow
 from microdemo_orders.money import sum_of
-from microdemo_orders.repository import Keys, Orders
+from microdemo_orders.repository import Orders
 from microdemo_orders.schemas import Item
 from microdemo_orders.stock import Refusal, Reservation, Stock
 

@@ -18,7 +18,7 @@ _NOISE: Final = 0.05
 # Two days that a forecast should find, moved back to a Wednesday and a Tuesday: on a Sunday nobody would notice.
 _WEDNESDAY, _TUESDAY = 2, 1
 _CAMPAIGN: Final = (24, _WEDNESDAY, 2.6)
-_OUTAGE: Final = (45, _TUESDAY, 0.1)
+_OUTAGE: Final = (45, _TUESDAY, 0.0)
 
 
 def moments(count: int, days: int, anchor: datetime, rng: Random) -> list[datetime]:
