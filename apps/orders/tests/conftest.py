@@ -184,6 +184,15 @@ class Shelves:
         answer = await self._http.put(f"/{item['id']}", json={"price": price}, headers=self._admin)
         assert answer.status_code == 200, answer.text
 
+    async def remove(self, sku: str) -> None:
+        item = (await self._http.get(f"/by-sku/{sku}", headers=self._admin)).json()
+        answer = await self._http.delete(f"/{item['id']}", headers=self._admin)
+        assert answer.status_code == 204, answer.text
+
+    async def knows(self, sku: str) -> bool:
+        answer = await self._http.get(f"/by-sku/{sku}", headers=self._admin)
+        return answer.status_code != httpx.codes.NOT_FOUND
+
     async def left(self, sku: str) -> int:
         answer = await self._http.get(f"/by-sku/{sku}", headers=self._admin)
         assert answer.status_code == 200, answer.text

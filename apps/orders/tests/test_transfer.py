@@ -67,6 +67,21 @@ async def test_an_export_can_be_imported(
     assert [copy[name] for name in ours] == [order[name] for name in ours]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_an_unchanged_row_creates_no_sku(
+    client: httpx.AsyncClient, place: Place, shelves: Shelves, ada: Headers, *, dry_run: bool
+) -> None:
+    """A SKU that was deleted after its last order stays deleted when the export is imported again."""
+    await shelves.add("SKU-1", 10, "3.33")
+    await place(("SKU-1", 2), id="ORD-1")
+    await client.put("/ORD-1", json={"status": "completed"}, headers=ada)
+    await shelves.remove("SKU-1")
+    exported = (await client.get("/export/csv", headers=ada)).text.splitlines()[1:]
+    report = await send(client, ada, *exported, dry_run=dry_run)
+    assert (counts(report), report["errors"], report["inventory_created_count"]) == ((0, 0, 1), [], 0)
+    assert not await shelves.knows("SKU-1")
+
+
 async def test_an_import_is_history(client: httpx.AsyncClient, shelves: Shelves, ada: Headers) -> None:
     """Prices, totals and times as given; only pending and processing take stock; unknown SKUs appear empty."""
     await shelves.add("SKU-1", 10, "99.00")

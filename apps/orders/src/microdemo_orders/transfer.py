@@ -138,9 +138,11 @@ class OrderImport:
         return _Clean(line, row, merged)
 
     async def _import(self, reader: CsvReader[ImportedOrder], rows: list[_Clean], *, dry_run: bool) -> None:
-        await self._know_skus(sorted({line.sku for row in rows for line in row.lines}), dry_run=dry_run)
         async with self._database.unit_of_work(read_only=True) as work:
             stored = await Orders(work).get_all([row.row.id for row in rows])
+        # Lines that are stored already need no SKU, which may have been deleted since.
+        asked = [row for row in rows if not _has_lines_of(stored.get(row.row.id), row)]
+        await self._know_skus(sorted({line.sku for row in asked for line in row.lines}), dry_run=dry_run)
         history: list[_Clean] = []
         for row in rows:
             order = stored.get(row.row.id)
@@ -222,6 +224,10 @@ class OrderImport:
             if updated.saga in UNDECIDED:
                 raise StillSettling
         self._updated += 1
+
+
+def _has_lines_of(order: OrderRow | None, row: _Clean) -> bool:
+    return order is not None and order.saga not in ("rejected", "failed") and lines.are_equal(row.lines, order.items)
 
 
 def plan_import(order: OrderRow, row: ImportedOrder, wanted: list[Line]) -> Change | None:
