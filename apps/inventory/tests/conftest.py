@@ -95,3 +95,13 @@ async def unbalanced(sql: asyncpg.Connection) -> list[dict[str, Any]]:
     """The SKUs whose pieces are not where the ledger says; one query, the one that everybody uses."""
     rows = await sql.fetch("SELECT * FROM stock_balances WHERE available + held + sold <> ledger")
     return [dict(row) for row in rows]
+
+
+async def quantities(sql: asyncpg.Connection) -> dict[str, int]:
+    return {row["sku"]: row["qty"] for row in await sql.fetch("SELECT sku, qty FROM items")}
+
+
+async def balance(sql: asyncpg.Connection, sku: str) -> tuple[int, int, int]:
+    """Pieces available, held and sold."""
+    row = await sql.fetchrow("SELECT available, held, sold FROM stock_balances WHERE sku = $1", sku)
+    return tuple(map(int, row))  # type: ignore[return-value]  # three columns

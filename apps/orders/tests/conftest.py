@@ -1,16 +1,14 @@
 """The orders service with the real users and inventory services beside it, each on its own database."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
 import httpx
 import msgspec
 import pytest
-import uvicorn
 from litestar import Litestar
 from redis.asyncio import Redis
 from sqlalchemy import make_url
@@ -18,6 +16,7 @@ from sqlalchemy import make_url
 from microdemo_core.plugin import KernelPlugin
 from microdemo_core.testing.databases import clone_database, truncate
 from microdemo_core.testing.service import ServiceUnderTest
+from microdemo_core.testing.serving import listen, serve
 from microdemo_core.testing.tokens import Tokens
 from microdemo_inventory import app as inventory
 from microdemo_inventory.settings import InventorySettings
@@ -67,37 +66,10 @@ class RunningOrders(msgspec.Struct, frozen=True):
     kernel: KernelPlugin
 
 
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """They are pytest's."""
-        yield
-
-
-@asynccontextmanager
-async def _serve(app: Litestar, listening: socket.socket) -> AsyncIterator[None]:
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=75))
-    task = asyncio.create_task(server.serve([listening]))
-    while not server.started:
-        assert not task.done(), "a neighbour did not start"
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-def _listen() -> socket.socket:
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    return listening
-
-
 @pytest.fixture(scope="session")
 def listening() -> tuple[socket.socket, socket.socket]:
     """For users and inventory, whose addresses the orders service must know when it starts."""
-    return _listen(), _listen()
+    return listen(), listen()
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +97,7 @@ def neighbour_apps(
 async def neighbours(
     neighbour_apps: list[Neighbour], listening: tuple[socket.socket, socket.socket]
 ) -> AsyncIterator[list[Neighbour]]:
-    async with _serve(neighbour_apps[0].app, listening[0]), _serve(neighbour_apps[1].app, listening[1]):
+    async with serve(neighbour_apps[0].app, listening[0]), serve(neighbour_apps[1].app, listening[1]):
         yield neighbour_apps
 
 
@@ -256,7 +228,7 @@ def orders_app(service: ServiceUnderTest, database_url: str, redis_url: str, cle
 @pytest.fixture
 def closed_url() -> Iterator[str]:
     """An address that refuses every connection: taken, but nobody listens."""
-    taken = _listen()
+    taken = listen()
     yield f"http://127.0.0.1:{taken.getsockname()[1]}"
     taken.close()
 

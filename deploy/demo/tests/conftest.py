@@ -2,21 +2,19 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
 import msgspec
 import pytest
-import uvicorn
-from litestar import Litestar
 
 from microdemo_core.testing.databases import clone_database, truncate
 from microdemo_core.testing.servers import valkey
 from microdemo_core.testing.service import ServiceUnderTest
+from microdemo_core.testing.serving import listen, serve
 from microdemo_demo.environment import Databases, connect
 from microdemo_demo.seeding import Seeder
 from microdemo_inventory import app as inventory
@@ -94,7 +92,7 @@ def seed(databases: Databases, environment: dict[str, str]) -> Seed:
 @pytest.fixture
 async def shop(databases: Databases, environment: Mapping[str, str], redis_base: str) -> AsyncIterator[Shop]:
     """All three services at work on the databases, inventory and users on sockets, since orders calls them."""
-    sockets = {"users": _listen(), "inventory": _listen()}
+    sockets = {"users": listen(), "inventory": listen()}
     peers = {f"{name.upper()}_URL": f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in sockets.items()}
     services = (
         ServiceUnderTest("users", users.create_app, UsersSettings, users.MIGRATIONS),
@@ -107,7 +105,7 @@ async def shop(databases: Databases, environment: Mapping[str, str], redis_base:
             url = environment[f"{service.name.upper()}_DATABASE_URL"]
             app = service.create_app(service.load(url, f"{redis_base}/{number}"))
             if service.name in sockets:
-                await stack.enter_async_context(_serve(app, sockets[service.name]))
+                await stack.enter_async_context(serve(app, sockets[service.name]))
                 client = httpx.AsyncClient(base_url=peers[f"{service.name.upper()}_URL"], timeout=60)
             else:
                 await stack.enter_async_context(app.lifespan())
@@ -193,30 +191,3 @@ def _check_order(order: Mapping[str, Any], reservation: Mapping[str, Any]) -> No
 
 
 _STATES: Final = {"pending": "held", "processing": "held", "cancelled": "released"}
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """They are pytest's."""
-        yield
-
-
-@asynccontextmanager
-async def _serve(app: Litestar, listening: socket.socket) -> AsyncIterator[None]:
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
-    task = asyncio.create_task(server.serve([listening]))
-    while not server.started:
-        assert not task.done(), "a service did not start"
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-def _listen() -> socket.socket:
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    return listening
